@@ -1,0 +1,57 @@
+/**
+ * How nodes share: the port between the hub and whatever carries messages. `memory.ts` serves one node.
+ * The suite in `test/contract/broker.ts` holds every promise that this file makes.
+ */
+
+/** A place in a topic's stream. Offsets rise by one from 1; 0 is before the first. Another epoch is another stream. */
+export interface Position {
+  readonly offset: number;
+  readonly epoch: string;
+}
+
+/**
+ * A message before it has a position: JSON text of the whole frame with its end cut off. `offset` and `epoch` are appended by
+ * `position` of `protocol/codec.ts`; a chat message also carries the offset inside `data`, which is therefore last.
+ */
+export interface Body {
+  readonly kind: "chat" | "event";
+  readonly json: string;
+}
+
+export interface Publication {
+  readonly topic: string;
+  readonly body: Body;
+}
+
+/** A message that has its position, as it went out live. */
+export interface Positioned extends Position {
+  readonly body: Body;
+}
+
+export interface History extends Position {
+  /** Oldest first. */
+  readonly messages: readonly Positioned[];
+  /** False when the stream no longer holds everything after `since`: then `messages` is empty, never partial. */
+  readonly recovered: boolean;
+}
+
+/** Called for each message of a topic in the order of its offsets, on every node that has members there. */
+export type Deliver = (topic: string, message: Positioned) => void;
+
+export interface Broker {
+  /** The name in the start line and the metrics: `memory`. */
+  readonly name: string;
+  /**
+   * Takes the message: gives it the next offset, keeps it where the topic has history, delivers it. Delivery on this node happens
+   * before the call returns (or its promise settles). Throws `PUBLISH_FAILED` when the message was not taken.
+   */
+  publish(publication: Publication, keepsHistory: boolean): Position | Promise<Position>;
+  /** Where the topic's stream stands: the next message has `offset + 1`. */
+  position(topic: string): Position | Promise<Position>;
+  /** Everything after `since`, or the newest `limit` without it. */
+  history(topic: string, since: Position | null, limit: number): History | Promise<History>;
+  /** Drops what is too old; called once a second. */
+  sweep(): void;
+  readonly ready: boolean;
+  stop(): Promise<void>;
+}

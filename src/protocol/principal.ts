@@ -1,0 +1,26 @@
+/** What a grant in the token allows on the topics that its pattern matches. */
+export type GrantedAction = "read" | "write" | "presence";
+
+/**
+ * Who a connection belongs to, from a verified token or from the embedder's validator. Immutable and shared:
+ * every connection that came with the same token holds the same object.
+ */
+export interface Principal {
+  /** The identity that is compared, limited and counted: always text. */
+  readonly id: string;
+  /** The id as it goes on the wire: a number where the token's claim was a number. */
+  readonly wireId: string | number;
+  readonly username: string;
+  readonly name: string;
+  readonly roles: readonly string[];
+  readonly permissions: readonly string[];
+  /** Topic pattern → actions, as the issuer granted them by name; null when the token grants none. */
+  readonly topics: ReadonlyMap<string, readonly GrantedAction[]> | null;
+  /** Ids whose `followers:{id}` topic the user receives. */
+  readonly follows: readonly string[];
+  /** When the token ends, in milliseconds since 1970; null only from an embedder's validator. */
+  readonly expiresAtMs: number | null;
+  readonly issuedAtMs: number | null;
+  readonly jti: string | null;
+  readonly sid: string | null;
+}
