@@ -1,3 +1,5 @@
+import type { MessageBody } from "../protocol/codec.ts";
+
 /**
  * How nodes share: the port between the hub and whatever carries messages. `memory.ts` serves one node.
  * The suite in `test/contract/broker.ts` holds every promise that this file makes.
@@ -9,23 +11,14 @@ export interface Position {
   readonly epoch: string;
 }
 
-/**
- * A message before it has a position: JSON text of the whole frame with its end cut off. `offset` and `epoch` are appended by
- * `position` of `protocol/codec.ts`; a chat message also carries the offset inside `data`, which is therefore last.
- */
-export interface Body {
-  readonly kind: "chat" | "event";
-  readonly json: string;
-}
-
 export interface Publication {
   readonly topic: string;
-  readonly body: Body;
+  readonly body: MessageBody;
 }
 
 /** A message that has its position, as it went out live. */
 export interface Positioned extends Position {
-  readonly body: Body;
+  readonly body: MessageBody;
 }
 
 export interface History extends Position {

@@ -1,0 +1,155 @@
+import type { GrantedAction, Principal } from "./protocol/principal.ts";
+import type { TopicPattern } from "./protocol/topic.ts";
+import { compilePattern, matches, nameOf, namespaceOf } from "./protocol/topic.ts";
+
+/** What someone wants to do with a topic. */
+export type Action = "read" | "write" | "presence" | "history";
+
+/** `members` = yes for a connection that is a member; `ask` = only the authorizer knows. */
+export type Decision = "yes" | "no" | "members" | "ask";
+
+/**
+ * Who may do one thing in a namespace: `any` authenticated user, `self` (the topic is named after the user), `members`,
+ * nobody but the `server`; or a permission, with what is needed besides it.
+ */
+export type Rule =
+  "any" | "self" | "members" | "server" | { readonly permission: string; readonly and: "self" | "granted" | "nothing" };
+
+export interface Namespace {
+  readonly read: Rule;
+  readonly write: Rule;
+  readonly hasPresence: boolean;
+  readonly hasHistory: boolean;
+}
+
+export interface AccessOptions {
+  readonly namespaces: Readonly<Record<string, Namespace>>;
+  /** Single topics that any authenticated user may read, whatever their namespace says. */
+  readonly publicTopics: readonly string[];
+  /** Permission → the roles that have it. */
+  readonly permissions: Readonly<Record<string, readonly string[]>>;
+}
+
+/** The table of docs/protocol.md, "Topics and rooms". */
+export const DEFAULT_ACCESS: AccessOptions = {
+  namespaces: {
+    room: { read: "any", write: "members", hasPresence: true, hasHistory: true },
+    conversation: {
+      read: { permission: "conversation.read", and: "granted" },
+      write: { permission: "conversation.write", and: "granted" },
+      hasPresence: true,
+      hasHistory: true,
+    },
+    user: { read: "self", write: "server", hasPresence: false, hasHistory: true },
+    followers: { read: "any", write: "server", hasPresence: false, hasHistory: true },
+    wallet: {
+      read: { permission: "wallet.read", and: "self" },
+      write: "server",
+      hasPresence: false,
+      hasHistory: true,
+    },
+    system: {
+      read: { permission: "system.monitor", and: "nothing" },
+      write: "server",
+      hasPresence: false,
+      hasHistory: false,
+    },
+  },
+  publicTopics: ["system:status"],
+  permissions: {
+    "conversation.read": ["user", "admin", "moderator"],
+    "conversation.write": ["user", "admin", "moderator"],
+    "wallet.read": ["user", "admin"],
+    "system.monitor": ["admin", "moderator"],
+    "system.publish": ["admin"],
+  },
+};
+
+export interface Access {
+  /** Pure and synchronous. An unknown namespace is "no", like a topic that is forbidden. */
+  may(principal: Principal, action: Action, topic: string): Decision;
+  /** From the token's roles and its `permissions` claim. */
+  hasPermission(principal: Principal, permission: string): boolean;
+  /** Of the roles and the claim together, sorted. */
+  permissionsOf(principal: Principal): readonly string[];
+  hasPresence(topic: string): boolean;
+  hasHistory(topic: string): boolean;
+}
+
+export function compileAccess(options: AccessOptions): Access {
+  const namespaces = new Map(Object.entries(options.namespaces));
+  const publicTopics = new Set(options.publicTopics);
+  const permissionsByRole = invert(options.permissions);
+
+  function hasPermission(principal: Principal, permission: string): boolean {
+    if (principal.permissions.includes(permission)) return true;
+    return principal.roles.some((role) => permissionsByRole.get(role)?.has(permission) === true);
+  }
+
+  function decide(rule: Rule, principal: Principal, action: GrantedAction, topic: string): Decision {
+    if (rule === "any") return "yes";
+    if (rule === "members") return "members";
+    if (rule === "server") return "no";
+    if (rule === "self") return nameOf(topic) === principal.id ? "yes" : "no";
+    if (!hasPermission(principal, rule.permission)) return "no";
+    if (rule.and === "nothing") return "yes";
+    if (rule.and === "self") return nameOf(topic) === principal.id ? "yes" : "no";
+    return isGranted(principal, action, topic) ? "yes" : "ask";
+  }
+
+  return {
+    may(principal, action, topic) {
+      const namespace = namespaces.get(namespaceOf(topic));
+      if (namespace === undefined) return "no";
+      if (action === "presence" && !namespace.hasPresence) return "no";
+      if (action === "history" && !namespace.hasHistory) return "no";
+      if (action === "write") return decide(namespace.write, principal, "write", topic);
+      if (publicTopics.has(topic)) return "yes";
+      if (action === "read") return decide(namespace.read, principal, "read", topic);
+      return "members";
+    },
+    hasPermission,
+    permissionsOf(principal) {
+      const all = new Set(principal.permissions);
+      for (const role of principal.roles) {
+        for (const permission of permissionsByRole.get(role) ?? []) all.add(permission);
+      }
+      return [...all].toSorted();
+    },
+    hasPresence: (topic) => namespaces.get(namespaceOf(topic))?.hasPresence === true,
+    hasHistory: (topic) => namespaces.get(namespaceOf(topic))?.hasHistory === true,
+  };
+}
+
+function invert(permissions: Readonly<Record<string, readonly string[]>>): Map<string, Set<string>> {
+  const byRole = new Map<string, Set<string>>();
+  for (const [permission, roles] of Object.entries(permissions)) {
+    for (const role of roles) {
+      const held = byRole.get(role) ?? new Set();
+      byRole.set(role, held.add(permission));
+    }
+  }
+  return byRole;
+}
+
+/** Patterns come from tokens: compiled once each, and no more than this many are kept. */
+const MAX_COMPILED = 10_000;
+const compiled = new Map<string, TopicPattern | null>();
+
+function patternOf(text: string): TopicPattern | null {
+  const known = compiled.get(text);
+  if (known !== undefined) return known;
+  if (compiled.size >= MAX_COMPILED) compiled.clear();
+  const pattern = compilePattern(text);
+  compiled.set(text, pattern);
+  return pattern;
+}
+
+function isGranted(principal: Principal, action: GrantedAction, topic: string): boolean {
+  if (principal.topics === null) return false;
+  for (const [text, actions] of principal.topics) {
+    const pattern = patternOf(text);
+    if (pattern !== null && actions.includes(action) && matches(pattern, topic)) return true;
+  }
+  return false;
+}

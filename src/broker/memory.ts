@@ -1,0 +1,137 @@
+import type { Clock } from "../observe/clock.ts";
+import type { Broker, Deliver, History, Position, Positioned, Publication } from "./broker.ts";
+import type { StreamBounds } from "./stream.ts";
+import { Stream } from "./stream.ts";
+
+export interface MemoryBrokerOptions {
+  /** Messages kept per topic. */
+  readonly historySize: number;
+  /** Bytes kept per topic. */
+  readonly historyBytes: number;
+  readonly historyTtlMs: number;
+  /** Bytes kept on the node; over it the topics that were quiet for the longest give up theirs first. */
+  readonly maxHistoryBytes: number;
+}
+
+/** How long a topic's offset outlives its last message. Afterwards the topic starts again at 1, in another epoch. */
+export const STREAM_TTL_MS = 3_600_000;
+
+/** Topics whose stream ended, remembered so that their next one gets another epoch. */
+const MAX_ENDED = 100_000;
+
+/** The broker of a single node: everything happens within the call. */
+export class MemoryBroker implements Broker {
+  readonly name = "memory";
+  readonly ready = true;
+  readonly #deliver: Deliver;
+  readonly #clock: Clock;
+  readonly #bounds: StreamBounds;
+  readonly #maxBytes: number;
+  /** In the order of their last message. */
+  readonly #streams = new Map<string, Stream>();
+  /** Those of them that keep messages, in the same order. */
+  readonly #keeping = new Map<string, Stream>();
+  readonly #ended = new Map<string, number>();
+  #epochBase = crypto.randomUUID().slice(0, 8);
+  #bytes = 0;
+
+  constructor(options: MemoryBrokerOptions, clock: Clock, deliver: Deliver) {
+    this.#bounds = { size: options.historySize, bytes: options.historyBytes, ttlMs: options.historyTtlMs };
+    this.#maxBytes = options.maxHistoryBytes;
+    this.#clock = clock;
+    this.#deliver = deliver;
+  }
+
+  /** Bytes of messages kept on this node. */
+  get historyBytes(): number {
+    return this.#bytes;
+  }
+
+  publish(publication: Publication, keepsHistory: boolean): Positioned {
+    const { topic } = publication;
+    const stream = this.#streams.get(topic) ?? new Stream(this.#nextEpoch(topic));
+    const bytesBefore = stream.bytes;
+    const message = stream.append(publication.body, keepsHistory ? this.#bounds : null, this.#clock.monotonic());
+    touch(this.#streams, topic, stream);
+    if (keepsHistory) {
+      touch(this.#keeping, topic, stream);
+      this.#bytes += stream.bytes - bytesBefore;
+      if (this.#bytes > this.#maxBytes) this.#evict();
+    }
+    this.#deliver(topic, message);
+    return message;
+  }
+
+  position(topic: string): Position {
+    const stream = this.#streams.get(topic);
+    if (stream === undefined) return { offset: 0, epoch: this.#nextEpoch(topic) };
+    return { offset: stream.offset, epoch: stream.epoch };
+  }
+
+  history(topic: string, since: Position | null, limit: number): History {
+    const stream = this.#streams.get(topic);
+    if (stream === undefined) {
+      const position = this.position(topic);
+      const isCurrent = since === null || (since.epoch === position.epoch && since.offset === 0);
+      return { ...position, messages: [], recovered: isCurrent };
+    }
+    const bytesBefore = stream.bytes;
+    stream.trim(this.#bounds, this.#clock.monotonic());
+    this.#bytes += stream.bytes - bytesBefore;
+    return since === null ? stream.newest(limit) : stream.after(since, limit);
+  }
+
+  sweep(): void {
+    const nowMs = this.#clock.monotonic();
+    for (const [topic, stream] of this.#keeping) {
+      if (nowMs - stream.lastAppendMs < this.#bounds.ttlMs) break;
+      this.#forget(topic, stream);
+    }
+    for (const [topic, stream] of this.#streams) {
+      if (nowMs - stream.lastAppendMs < STREAM_TTL_MS) break;
+      this.#forget(topic, stream);
+      this.#streams.delete(topic);
+      this.#rememberEnd(topic, stream.epoch);
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#streams.clear();
+    this.#keeping.clear();
+    this.#bytes = 0;
+  }
+
+  /** The epoch of the stream that the topic's next message starts. The same until then, so that members may rely on it. */
+  #nextEpoch(topic: string): string {
+    const generation = this.#ended.get(topic);
+    return generation === undefined ? this.#epochBase : `${this.#epochBase}.${generation}`;
+  }
+
+  #rememberEnd(topic: string, epoch: string): void {
+    if (this.#ended.size >= MAX_ENDED) {
+      this.#ended.clear();
+      this.#epochBase = crypto.randomUUID().slice(0, 8);
+    }
+    const [, generation] = epoch.split(".");
+    this.#ended.set(topic, generation === undefined ? 1 : Number(generation) + 1);
+  }
+
+  #evict(): void {
+    for (const [topic, stream] of this.#keeping) {
+      if (this.#bytes <= this.#maxBytes) return;
+      this.#forget(topic, stream);
+    }
+  }
+
+  /** Gives up the messages; offset and epoch stay. */
+  #forget(topic: string, stream: Stream): void {
+    this.#bytes -= stream.bytes;
+    stream.clear();
+    this.#keeping.delete(topic);
+  }
+}
+
+function touch(streams: Map<string, Stream>, topic: string, stream: Stream): void {
+  streams.delete(topic);
+  streams.set(topic, stream);
+}

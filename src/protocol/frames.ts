@@ -1,0 +1,156 @@
+import * as v from "valibot";
+import type { ErrorCode } from "./codes.ts";
+import { isRoomSlug, isTopic } from "./topic.ts";
+
+/**
+ * The frames of the protocol: one schema per client frame, from which its type is inferred, and one type per server frame.
+ * Source: docs/protocol.md, "Client → server" and "Server → client". Unknown fields are ignored.
+ */
+
+const frameId = v.optional(v.union([v.pipe(v.string(), v.maxLength(64)), v.pipe(v.number(), v.safeInteger())]));
+const roomSlug = v.pipe(v.string(), v.check(isRoomSlug));
+const topic = v.pipe(v.string(), v.check(isTopic));
+const messageId = v.optional(v.pipe(v.string(), v.minLength(1), v.maxLength(64)));
+
+/** A frame about a topic names a room by `roomSlug` or any topic by `topic`, never both. */
+const place = { roomSlug: v.optional(roomSlug), topic: v.optional(topic) };
+
+function namesOnePlace(frame: { roomSlug?: string | undefined; topic?: string | undefined }): boolean {
+  return (frame.roomSlug === undefined) !== (frame.topic === undefined);
+}
+
+export const clientFrames = {
+  auth: v.object({ id: frameId, token: v.string() }),
+  refresh: v.object({ id: frameId, token: v.string() }),
+  join_room: v.object({ id: frameId, roomSlug }),
+  leave_room: v.object({ id: frameId, roomSlug }),
+  chat_message: v.object({ id: frameId, roomSlug, message: v.string(), messageId }),
+  typing: v.pipe(
+    v.object({ id: frameId, ...place, isTyping: v.boolean() }),
+    v.check((frame) => namesOnePlace(frame)),
+  ),
+  presence: v.pipe(
+    v.object({ id: frameId, ...place, after: v.optional(v.pipe(v.string(), v.maxLength(128))) }),
+    v.check((frame) => namesOnePlace(frame)),
+  ),
+  ping: v.object({ id: frameId }),
+  pong: v.object({ id: frameId }),
+} as const;
+
+export type ClientFrameType = keyof typeof clientFrames;
+export type ClientFrame<T extends ClientFrameType> = v.InferOutput<(typeof clientFrames)[T]>;
+export type FrameId = string | number;
+
+export interface WireUser {
+  readonly userId: string | number;
+  readonly username: string;
+}
+
+/** What `connected` and `auth_success` tell about the connection. */
+export interface Welcome {
+  readonly protocol: 1;
+  readonly connectionId: string;
+  readonly user: {
+    readonly id: string | number;
+    readonly username: string;
+    readonly name: string;
+    readonly roles: readonly string[];
+    readonly permissions: readonly string[];
+  };
+  readonly endpoint: string;
+  /** The automatic topics with their positions. */
+  readonly topics: readonly { readonly topic: string; readonly offset: number; readonly epoch: string }[];
+  /** Milliseconds since 1970; null when the token does not end. */
+  readonly expiresAt: number | null;
+  readonly heartbeat: { readonly intervalMs: number; readonly timeoutMs: number };
+  readonly limits: {
+    readonly maxMessageBytes: number;
+    readonly maxTopics: number;
+    readonly messagesPerSecond: number;
+  };
+  readonly nodeId: string;
+}
+
+/** Every frame from the server has `type` and `timestamp`; replies carry the `id` of the frame that they answer. */
+interface Stamped {
+  readonly timestamp: number;
+  readonly id?: FrameId;
+}
+
+interface InRoom {
+  readonly roomSlug?: string;
+  readonly topic?: string;
+}
+
+export type ServerFrame = Stamped &
+  (
+    | ({ readonly type: "connected" } & Welcome)
+    | ({ readonly type: "auth_success"; readonly message: string } & Welcome)
+    | {
+        readonly type: "auth_error";
+        readonly message: string;
+        readonly code: ErrorCode;
+        readonly retryAfterMs?: number;
+      }
+    | {
+        readonly type: "auth_refreshed";
+        readonly expiresAt: number | null;
+        readonly kept: readonly string[];
+        readonly lost: readonly string[];
+        readonly gained: readonly string[];
+      }
+    | { readonly type: "auth_expiring"; readonly expiresAt: number }
+    | {
+        readonly type: "room_joined";
+        readonly roomSlug: string;
+        readonly message: string;
+        readonly userCount: number;
+        readonly offset: number;
+        readonly epoch: string;
+      }
+    | { readonly type: "room_left"; readonly roomSlug: string }
+    | ({ readonly type: "unsubscribed"; readonly code: ErrorCode | "OK" | "REVOKED"; readonly reason: string } & InRoom)
+    | ({ readonly type: "user_joined" | "user_left"; readonly data: WireUser & InRoom } & InRoom)
+    | ({
+        readonly type: "presence_state";
+        readonly users: readonly WireUser[];
+        readonly userCount: number;
+        readonly next?: string;
+      } & InRoom)
+    | {
+        readonly type: "message_sent";
+        readonly messageId: string;
+        readonly roomSlug: string;
+        readonly offset: number;
+        readonly epoch: string;
+      }
+    | ({ readonly type: "typing"; readonly isTyping: boolean } & WireUser & InRoom)
+    | { readonly type: "ping" | "pong" }
+    | { readonly type: "server_draining"; readonly retryAfterMs: number }
+    | ({
+        readonly type: "error";
+        readonly code: ErrorCode;
+        readonly message: string;
+        readonly messageId?: string;
+        readonly retryAfterMs?: number;
+        readonly limit?: number;
+        readonly actual?: number;
+        readonly correlationId?: string;
+      } & InRoom)
+  );
+
+/** A chat message before it has its position: `data.id` and `offset` are the position's. */
+export interface ChatMessage {
+  readonly type: "new_message";
+  readonly timestamp: number;
+  readonly roomSlug: string;
+  readonly data: {
+    readonly slug: string;
+    readonly chatRoomSlug: string;
+    readonly userSlug: string;
+    readonly username: string;
+    readonly messageType: "TEXT";
+    readonly message: string;
+    readonly createdAt: string;
+  };
+}

@@ -1,0 +1,34 @@
+import { expect, test } from "bun:test";
+import { MemoryBroker } from "../../src/broker/memory.ts";
+import { FakeClock } from "../support/clock.ts";
+import { brokerContract } from "./broker.ts";
+
+brokerContract({
+  name: "memory",
+  async start(bounds, deliver) {
+    const clock = new FakeClock();
+    const broker = new MemoryBroker(bounds, clock, deliver);
+    return {
+      broker,
+      async pass(ms) {
+        clock.advance(ms);
+        broker.sweep();
+      },
+      restartEmpty: async () => new MemoryBroker(bounds, clock, deliver),
+    };
+  },
+});
+
+test("the bytes that the memory broker counts return to nothing when everything has aged", () => {
+  const clock = new FakeClock();
+  const bounds = { historySize: 3, historyBytes: 500, historyTtlMs: 1_000, maxHistoryBytes: 5_000 };
+  const broker = new MemoryBroker(bounds, clock, () => undefined);
+  for (let n = 0; n < 100; n += 1) {
+    broker.publish({ topic: `room:${n % 7}`, body: { kind: "event", json: `{"n":${n},"é":"${"x".repeat(n)}"` } }, true);
+    if (n % 10 === 0) broker.history(`room:${n % 7}`, null, 2);
+  }
+  expect(broker.historyBytes).toBeGreaterThan(0);
+  clock.advance(2_000);
+  broker.sweep();
+  expect(broker.historyBytes).toBe(0);
+});
