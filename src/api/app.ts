@@ -1,0 +1,135 @@
+import { type Context, Hono } from "hono";
+import { cors } from "hono/cors";
+import { methodNotAllowed } from "hono/method-not-allowed";
+import type { Account, Accounts } from "../auth/accounts.ts";
+import type { Addresses } from "../hub/address.ts";
+import type { AuditEvent } from "../observe/audit.ts";
+import type { Clock } from "../observe/clock.ts";
+import { ProtocolError } from "../protocol/codes.ts";
+import { errorResponse, type LogFailure, toProtocolError } from "./errors.ts";
+import { health, type Readiness, ready } from "./health.ts";
+import { type IssuedToken, Login } from "./login.ts";
+import { hasMetrics, type MetricsPorts, metrics } from "./metrics.ts";
+
+/** The HTTP API as one function from request to response, whatever engine it came through. */
+
+export interface Peer {
+  /** Address of the TCP peer; "" on a Unix socket. */
+  readonly address: string;
+  /** Lifts the engine's own timeout for this request. */
+  holdOpen(): void;
+}
+
+export interface AccountPorts {
+  readonly store: Accounts;
+  /** False leaves `/api/register` out. */
+  readonly canRegister: boolean;
+  readonly issueToken: (account: Account) => Promise<IssuedToken>;
+}
+
+export interface ApiPorts {
+  /** null leaves login and registration out. */
+  readonly accounts: AccountPorts | null;
+  readonly addresses: Addresses;
+  /** Normalised: `OriginPolicy.allowed`. */
+  readonly allowedOrigins: readonly string[];
+  /** Whether a path, as it was sent, is one of the WebSocket endpoints. */
+  readonly isEndpoint: (path: string) => boolean;
+  readonly metrics: MetricsPorts;
+  readonly readiness: () => Readiness;
+  readonly clock: Clock;
+  readonly audit: (event: AuditEvent) => void;
+  readonly logFailure: LogFailure;
+}
+
+export interface Api {
+  /** Never rejects: every failure is an error body. */
+  fetch(request: Request, peer: Peer): Promise<Response>;
+  /** Frees the state of limits that nobody uses; cheap, every few seconds will do. */
+  sweep(): void;
+}
+
+interface Env {
+  Bindings: { peer: Peer };
+}
+
+const CORS_METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE"];
+const CORS_HEADERS = ["Authorization", "Content-Type", "X-API-Key"];
+const CORS_MAX_AGE_S = 600;
+
+const ROOT_PAGE = `Tautline realtime node
+
+WebSocket endpoints: /ws and / (first-message authentication)
+Protocol: docs/protocol.md
+`;
+
+export function createApi(ports: ApiPorts): Api {
+  const { clock } = ports;
+  const app = new Hono<Env>();
+
+  const answerError = (error: unknown, headers: Readonly<Record<string, string>> = {}): Response => {
+    const answer = errorResponse(toProtocolError(error, ports.logFailure), clock.now());
+    return new Response(answer.body, { status: answer.status, headers: { ...answer.headers, ...headers } });
+  };
+  const refuseMethod = (methods: readonly string[]): Response =>
+    answerError(new ProtocolError("METHOD_NOT_ALLOWED"), { Allow: methods.join(", ") });
+
+  app.use(setSafeHeaders);
+  app.use(
+    cors({
+      origin: [...ports.allowedOrigins],
+      allowMethods: CORS_METHODS,
+      allowHeaders: CORS_HEADERS,
+      exposeHeaders: ["Retry-After"],
+      maxAge: CORS_MAX_AGE_S,
+    }),
+  );
+  app.use(methodNotAllowed({ app, onMethodNotAllowed: (_context, methods) => refuseMethod(methods) }));
+
+  app.get("/", (context) => context.text(ROOT_PAGE));
+  app.get("/health", health);
+  app.get("/ready", () => ready(ports.readiness(), clock.now()));
+  if (hasMetrics(ports.metrics)) app.get("/metrics", (context) => metrics(ports.metrics, context.req.raw));
+  const login = addLogin(app, ports);
+
+  app.notFound((context) => {
+    if (!ports.isEndpoint(new URL(context.req.url).pathname)) return answerError(new ProtocolError("NOT_FOUND"));
+    const isRead = context.req.method === "GET" || context.req.method === "HEAD";
+    return isRead ? answerError(new ProtocolError("UPGRADE_REQUIRED")) : refuseMethod(["GET", "HEAD"]);
+  });
+  app.onError((error) => answerError(error));
+
+  return {
+    async fetch(request, peer) {
+      try {
+        return await app.fetch(request, { peer });
+      } catch (error) {
+        return answerError(error); // what is thrown without being an Error passes Hono by
+      }
+    },
+    sweep() {
+      login?.sweep();
+    },
+  };
+}
+
+function addLogin(app: Hono<Env>, ports: ApiPorts): Login | null {
+  if (ports.accounts === null) return null;
+  const { store, canRegister, issueToken } = ports.accounts;
+  const login = new Login({ accounts: store, issueToken, clock: ports.clock, audit: ports.audit });
+  const answer = (kind: "login" | "register", context: Context<Env>): Promise<Response> => {
+    const request = context.req.raw;
+    const client = ports.addresses.find(context.env.peer.address, (name) => request.headers.get(name));
+    return login.answer(kind, request, client);
+  };
+  app.post("/api/login", (context) => answer("login", context));
+  if (canRegister) app.post("/api/register", (context) => answer("register", context));
+  return login;
+}
+
+/** Nothing here is for a cache: tokens, and states that are wrong a second later. */
+async function setSafeHeaders(context: Context, next: () => Promise<void>): Promise<void> {
+  await next();
+  context.header("X-Content-Type-Options", "nosniff");
+  context.header("Cache-Control", "no-store");
+}

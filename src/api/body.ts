@@ -1,0 +1,46 @@
+import * as v from "valibot";
+import { ProtocolError } from "../protocol/codes.ts";
+
+const JSON_TYPE = /^application\/json[\t ]*(;|$)/i;
+const utf8 = new TextDecoder("utf-8", { fatal: true });
+
+/**
+ * Throws `UNSUPPORTED_MEDIA_TYPE` for anything but JSON: a page of another origin can post forms and plain text without asking,
+ * JSON it cannot.
+ */
+export function requireJson(request: Request): void {
+  if (!JSON_TYPE.test(request.headers.get("content-type") ?? "")) throw new ProtocolError("UNSUPPORTED_MEDIA_TYPE");
+}
+
+/** The body as `schema` has it. Throws `MESSAGE_TOO_LARGE` over `maxBytes`, `BAD_REQUEST` for all else that is wrong with it. */
+export async function jsonBody<T>(request: Request, schema: v.GenericSchema<unknown, T>, maxBytes: number): Promise<T> {
+  const bytes = await readBytes(request, maxBytes);
+  let value: unknown;
+  try {
+    value = JSON.parse(utf8.decode(bytes));
+  } catch {
+    throw new ProtocolError("BAD_REQUEST"); // without the parser's message: it quotes the body
+  }
+  const parsed = v.safeParse(schema, value, { abortEarly: true });
+  if (!parsed.success) throw new ProtocolError("BAD_REQUEST");
+  return parsed.output;
+}
+
+/** The declared length refuses early; the bytes that come are counted all the same. */
+async function readBytes(request: Request, maxBytes: number): Promise<Uint8Array> {
+  const declared = Number(request.headers.get("content-length") ?? 0);
+  if (declared > maxBytes) throw new ProtocolError("MESSAGE_TOO_LARGE", { limit: maxBytes, actual: declared });
+  const chunks: Uint8Array[] = [];
+  let sizeBytes = 0;
+  try {
+    for await (const chunk of request.body ?? []) {
+      sizeBytes += chunk.byteLength;
+      if (sizeBytes > maxBytes) throw new ProtocolError("MESSAGE_TOO_LARGE", { limit: maxBytes });
+      chunks.push(chunk);
+    }
+  } catch (error) {
+    // A body that breaks off is the client's doing, not a failure of ours.
+    throw error instanceof ProtocolError ? error : new ProtocolError("BAD_REQUEST", {}, error);
+  }
+  return Buffer.concat(chunks);
+}

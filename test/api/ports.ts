@@ -1,0 +1,82 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { SignJWT } from "jose";
+import { type Api, type ApiPorts, createApi, type Peer } from "../../src/api/app.ts";
+import type { IssuedToken } from "../../src/api/login.ts";
+import { type Account, type Accounts, openAccounts } from "../../src/auth/accounts.ts";
+import type { PasswordOptions } from "../../src/auth/passwords.ts";
+import { Addresses } from "../../src/hub/address.ts";
+import { findEndpoint } from "../../src/hub/endpoints.ts";
+import type { AuditEvent } from "../../src/observe/audit.ts";
+import { FakeClock } from "../support/clock.ts";
+
+export const CHEAP: PasswordOptions = { cost: { memoryKiB: 64, iterations: 1 } };
+export const SECRET = new TextEncoder().encode("the secret that the tests sign with");
+export const NOW_MS = Date.UTC(2026, 0, 1);
+
+async function issueToken(account: Account): Promise<IssuedToken> {
+  const token = await new SignJWT({ username: account.username, role: account.role })
+    .setProtectedHeader({ alg: "HS256" })
+    .setSubject(account.id)
+    .setExpirationTime("1h")
+    .sign(SECRET);
+  return { token, expiresInS: 3_600 };
+}
+
+/** The API over a store in a directory of its own, and everything it told its ports. */
+export class Rig {
+  readonly clock = new FakeClock(NOW_MS);
+  readonly audited: AuditEvent[] = [];
+  readonly failures: { error: unknown; correlationId: string }[] = [];
+  readonly store: Accounts;
+  readonly api: Api;
+  readonly #directory: string;
+
+  private constructor(directory: string, store: Accounts, ports: Partial<ApiPorts>) {
+    this.#directory = directory;
+    this.store = store;
+    this.api = createApi({
+      accounts: { store, canRegister: true, issueToken },
+      addresses: new Addresses({ trustedProxies: ["10.0.0.1"], forwardedHeader: "x-forwarded-for" }, () => {}),
+      allowedOrigins: ["https://app.example"],
+      isEndpoint: (path) => findEndpoint(path) !== undefined,
+      metrics: { token: null, open: true, render: async () => "up 1\n", contentType: "text/plain; version=0.0.4" },
+      readiness: () => ({ ready: true, reasons: [] }),
+      clock: this.clock,
+      audit: (event) => this.audited.push(event),
+      logFailure: (error, correlationId) => this.failures.push({ error, correlationId }),
+      ...ports,
+    });
+  }
+
+  static async open(
+    ports: (store: Accounts) => Partial<ApiPorts> = () => ({}),
+    passwords: PasswordOptions = CHEAP,
+  ): Promise<Rig> {
+    const directory = mkdtempSync(join(tmpdir(), "tautline-api-"));
+    const store = await openAccounts(join(directory, "tautline.db"), {
+      clock: new FakeClock(NOW_MS),
+      defaultRole: "user",
+      passwords,
+    });
+    return new Rig(directory, store, ports(store));
+  }
+
+  fetch(path: string, init: RequestInit = {}, address = "192.0.2.1"): Promise<Response> {
+    const peer: Peer = { address, holdOpen() {} };
+    return this.api.fetch(new Request(`http://localhost${path}`, init), peer);
+  }
+
+  post(path: string, body: unknown, address?: string): Promise<Response> {
+    const headers = { "Content-Type": "application/json" };
+    return this.fetch(path, { method: "POST", headers, body: JSON.stringify(body) }, address);
+  }
+
+  [Symbol.dispose](): void {
+    this.store.close();
+    rmSync(this.#directory, { recursive: true });
+  }
+}
+
+export { issueToken };
