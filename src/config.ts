@@ -1,0 +1,239 @@
+import * as v from "valibot";
+
+import { RULES } from "./contradictions.ts";
+import { databasePath, SETTINGS, Settings, type Setting, type SettingKey } from "./settings.ts";
+
+/**
+ * The configuration: read once at the start from the environment and a TOML file, checked as a whole, frozen. The environment
+ * comes in as an argument; nothing else reads it.
+ */
+
+type SettingValues = v.InferOutput<typeof Settings>;
+
+/** Every setting under the camel case of its name (`MAX_MESSAGE_BYTES` is `maxMessageBytes`), and what follows from them. */
+export type Config = Readonly<
+  Omit<SettingValues, "nodeId" | "accounts"> & {
+    nodeId: string;
+    accounts: NonNullable<SettingValues["accounts"]>;
+    /** The file in `databaseUrl`. */
+    databasePath: string;
+    /** `NODE_ENV` is `production`. */
+    production: boolean;
+    /** `jwtSecret` was made for this process, because nothing was configured. */
+    generatedSecret: boolean;
+  }
+>;
+
+export interface Problem {
+  /** The variable to change: `PORT`, or `JWT_SECRET_FILE` where the value came from there. */
+  readonly name: string;
+  /** Reads on from the name; never holds the value. */
+  readonly problem: string;
+}
+
+/** Everything that is wrong with the configuration, in one go. */
+export class ConfigError extends Error {
+  readonly problems: readonly Problem[];
+
+  constructor(problems: readonly Problem[]) {
+    super(["The configuration is wrong:", ...problems.map(({ name, problem }) => `  ${name} ${problem}`)].join("\n"));
+    this.name = "ConfigError";
+    this.problems = problems;
+  }
+}
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+export type ReadFile = (path: string) => string;
+
+/** A value as it was found, and the name to complain about. */
+interface Found {
+  readonly name: string;
+  readonly value: unknown;
+}
+
+/** Exit status for a configuration that cannot be started: EX_CONFIG of sysexits(3). */
+export const EXIT_CONFIG = 78;
+
+const MAX_FILE_CHARACTERS = 65_536;
+
+/**
+ * Reads, checks and completes the configuration. The environment beats the file. `readFile` returns a file's text or throws.
+ * Throws `ConfigError` with every problem; `warnings` are for people and hold no secret either.
+ */
+export function loadConfig(env: Environment, readFile: ReadFile): { config: Config; warnings: string[] } {
+  const problems: Problem[] = [];
+  const file = readSettingsFile(env["TAUTLINE_CONFIG"], readFile, problems);
+  const found = new Map<SettingKey, Found>();
+  const wrong = new Set<SettingKey>();
+
+  for (const setting of SETTINGS) {
+    const value = find(setting, env, file, readFile, problems);
+    if (value === "wrong") wrong.add(setting.key);
+    else if (value !== null) found.set(setting.key, value);
+  }
+  const values = check(found, wrong, problems);
+  const config = complete(values, env["NODE_ENV"] === "production");
+
+  const warnings = environmentWarnings(env["NODE_ENV"]);
+  const given: ReadonlySet<SettingKey> = new Set(found.keys());
+  for (const rule of RULES) {
+    if (rule.uses.some((key) => wrong.has(key)) || !rule.applies(config, given)) continue;
+    if (rule.level === "warning") warnings.push(`${rule.name} ${rule.text}`);
+    else problems.push({ name: rule.name, problem: rule.text });
+  }
+  if (problems.length > 0) throw new ConfigError(problems);
+  return { config, warnings };
+}
+
+type FileSettings = ReadonlyMap<string, unknown>;
+
+/** The file's keys in the upper case of the environment, so that both are read alike. */
+function readSettingsFile(path: string | undefined, readFile: ReadFile, problems: Problem[]): FileSettings {
+  const settings = new Map<string, unknown>();
+  if (path === undefined || path === "") return settings; // an empty path is complained about as a value
+  const name = "TAUTLINE_CONFIG";
+  const text = readBounded(path, readFile);
+  if ("problem" in text) {
+    problems.push({ name, problem: text.problem });
+    return settings;
+  }
+  const parsed = parseToml(text.value);
+  if ("problem" in parsed) {
+    problems.push({ name, problem: parsed.problem });
+    return settings;
+  }
+  const known = new Set(SETTINGS.filter(({ about }) => about.environmentOnly !== true).flatMap(namesOf));
+  for (const [key, value] of Object.entries(parsed.value)) {
+    const upper = key.toUpperCase();
+    if (known.has(upper) && key === key.toLowerCase()) settings.set(upper, value);
+    else problems.push({ name: printable(key), problem: unknownKey(known.has(upper)) });
+  }
+  return settings;
+}
+
+function namesOf({ name, about }: Setting): string[] {
+  return about.file === true ? [name, `${name}_FILE`] : [name];
+}
+
+function unknownKey(isKnownInLowerCase: boolean): string {
+  return isKnownInLowerCase
+    ? "in the file of TAUTLINE_CONFIG must be in lower case"
+    : "in the file of TAUTLINE_CONFIG is not a setting";
+}
+
+/** A key of the file, safe on a terminal. */
+function printable(key: string): string {
+  return key.replace(/[^A-Za-z0-9_.-]/g, "?").slice(0, 64);
+}
+
+type Result<T> = { readonly value: T } | { readonly problem: string };
+
+/** The parser's own message may quote the file, which may hold a secret: only the place of the mistake is passed on. */
+function parseToml(text: string): Result<object> {
+  if (typeof Bun === "undefined") return { problem: "needs Bun: this runtime has no reader for TOML" };
+  const value = tomlOf(text);
+  if (value !== null) return { value };
+  const lines = text.split("\n");
+  const goodLines = lines.findLastIndex((_, count) => tomlOf(lines.slice(0, count).join("\n")) !== null);
+  return { problem: `is not valid TOML after line ${goodLines}` };
+}
+
+function tomlOf(text: string): object | null {
+  try {
+    return Bun.TOML.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+/** The path is not named either: a secret put into the wrong variable would be one. */
+function readBounded(path: string, readFile: ReadFile): Result<string> {
+  try {
+    const value = readFile(path);
+    return value.length > MAX_FILE_CHARACTERS ? { problem: "names a file of over 64 KiB" } : { value };
+  } catch (error) {
+    const code = error instanceof Error && "code" in error && typeof error.code === "string" ? ` (${error.code})` : "";
+    return { problem: `names a file that cannot be read${code}` };
+  }
+}
+
+/** One setting from the environment, else from the file; null where it is in neither. */
+function find(
+  setting: Setting,
+  env: Environment,
+  file: FileSettings,
+  readFile: ReadFile,
+  problems: Problem[],
+): Found | "wrong" | null {
+  const names = namesOf(setting);
+  const layer = names.some((name) => env[name] !== undefined)
+    ? names.map((name): [string, unknown] => [name, env[name]])
+    : names.map((name): [string, unknown] => [name, file.get(name)]);
+  const set = layer.filter(([, value]) => value !== undefined);
+  const [first, second] = set;
+  if (first === undefined) return null;
+
+  const refuse = (name: string, problem: string): "wrong" => {
+    problems.push({ name, problem });
+    return "wrong";
+  };
+  const [name, value] = first;
+  if (setting.about.since === "not yet") return refuse(name, "is not supported by this version yet: unset it");
+  if (second !== undefined) return refuse(name, `and ${second[0]} are both set: choose one`);
+  if (value === "") return refuse(name, "is empty: give it a value or unset it");
+  if (name === setting.name) return { name, value };
+
+  if (typeof value !== "string") return refuse(name, "must be the path of a file");
+  const read = readBounded(value, readFile);
+  if ("problem" in read) return refuse(name, read.problem);
+  const text = read.value.replace(/\r?\n$/, "");
+  return text === "" ? refuse(name, "names an empty file") : { name, value: text };
+}
+
+/** Values by schema; a wrong one is listed, marked, and replaced by its default so that the others can still be checked. */
+function check(found: Map<SettingKey, Found>, wrong: Set<SettingKey>, problems: Problem[]): SettingValues {
+  const first = v.safeParse(Settings, rawValues(found), { abortPipeEarly: true });
+  if (first.success) return first.output;
+  for (const issue of first.issues) {
+    const setting = SETTINGS.find(({ key }) => key === issue.path?.[0]?.key);
+    if (setting === undefined) continue;
+    wrong.add(setting.key);
+    const entry: unknown = issue.path?.[1]?.key;
+    const where = typeof entry === "number" ? `entry ${entry + 1} ` : "";
+    problems.push({ name: found.get(setting.key)?.name ?? setting.name, problem: where + issue.message });
+  }
+  for (const key of wrong) found.delete(key);
+  return v.parse(Settings, rawValues(found));
+}
+
+function rawValues(found: ReadonlyMap<SettingKey, Found>): Record<string, unknown> {
+  return Object.fromEntries([...found].map(([key, { value }]) => [key, value]));
+}
+
+const RANDOM_SECRET_BYTES = 64; // enough for HS512
+
+function complete(values: SettingValues, production: boolean): Config {
+  const hasKey = values.jwtSecret !== null || values.jwtPublicKey !== null || values.jwksUrl !== null;
+  const generatedSecret = !production && !hasKey;
+  const jwtSecret = generatedSecret ? randomText(RANDOM_SECRET_BYTES, "base64url") : values.jwtSecret;
+  for (const value of Object.values(values)) Object.freeze(value);
+  return Object.freeze({
+    ...values,
+    jwtSecret,
+    nodeId: values.nodeId ?? `node-${randomText(4, "hex")}`,
+    accounts: values.accounts ?? (production || jwtSecret === null ? "off" : "on"),
+    databasePath: databasePath(values.databaseUrl),
+    production,
+    generatedSecret,
+  });
+}
+
+function randomText(bytes: number, encoding: "hex" | "base64url"): string {
+  return Buffer.from(crypto.getRandomValues(new Uint8Array(bytes))).toString(encoding);
+}
+
+/** `NODE_ENV=prod` would quietly get the rules of development. */
+function environmentWarnings(nodeEnv: string | undefined): string[] {
+  const known = [undefined, "", "production", "development", "test"];
+  return known.includes(nodeEnv) ? [] : ["NODE_ENV is not production, so the defaults of development hold"];
+}

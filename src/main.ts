@@ -1,0 +1,60 @@
+import { readFileSync } from "node:fs";
+import { ConfigError, EXIT_CONFIG, loadConfig, type Config, type Environment } from "./config.ts";
+import { startNode, type RunningNode } from "./node.ts";
+
+/** A crashed process may not be able to finish its drain: it gets this much longer than the drain itself. */
+const CRASH_GRACE_MS = 5000;
+
+/** Runs the node until a signal or a crash; the result is the exit status. */
+export async function start(env: Environment): Promise<number> {
+  const ending = Promise.withResolvers<number>();
+  process.on("SIGTERM", () => ending.resolve(0)).on("SIGINT", () => ending.resolve(0));
+
+  let config: Config | null = null;
+  let node: RunningNode;
+  try {
+    const loaded = loadConfig(env, (path) => readFileSync(path, "utf8"));
+    config = loaded.config;
+    for (const warning of loaded.warnings) process.stderr.write(`tautline: warning: ${warning}\n`);
+    node = await startNode(config);
+  } catch (error) {
+    process.stderr.write(`tautline: ${reason(error, config)}\n`);
+    return error instanceof ConfigError ? EXIT_CONFIG : 1;
+  }
+
+  const limitMs = config.drainDelayMs + config.drainMs + CRASH_GRACE_MS;
+  const crashed = (error: unknown): void => {
+    if (process.exitCode === 1) return; // a broken stderr crashes again with every record
+    process.exitCode = 1;
+    process.stderr.write(crashRecord(error));
+    setTimeout(() => process.exit(), limitMs).unref();
+    ending.resolve(1);
+  };
+  process.on("uncaughtException", crashed).on("unhandledRejection", crashed);
+  process.stdout.write(`${node.summary}\n`);
+  const status = await ending.promise;
+  await node
+    .drain()
+    .then(() => node.stop())
+    .catch(crashed);
+  return process.exitCode === 1 ? 1 : status;
+}
+
+function reason(error: unknown, config: Config | null): string {
+  if (!(error instanceof Error)) return "unknown failure";
+  const isInUse = [codeOf(error), codeOf(error.cause)].includes("EADDRINUSE");
+  if (!isInUse || config === null || config.unixSocket !== null) return error.message;
+  return `port ${config.port} on ${config.host} is in use: stop what listens there, or set another PORT`;
+}
+
+function codeOf(error: unknown): string | undefined {
+  return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : undefined;
+}
+
+/** Neither message nor stack: both may quote what a client sent. */
+function crashRecord(error: unknown): string {
+  const name = error instanceof Error ? error.name : typeof error;
+  return `${JSON.stringify({ level: "fatal", time: Date.now(), msg: "uncaught", error: name, code: codeOf(error) })}\n`;
+}
+
+if (import.meta.main) process.exit(await start(process.env));

@@ -1,0 +1,183 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+const CLI = new URL("../src/cli.ts", import.meta.url).pathname;
+const SECRET = "correct-horse-battery-staple-0123456789";
+
+interface Ended {
+  readonly status: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+let folder = "";
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "tautline-"));
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+type Env = Readonly<Record<string, string>>;
+
+/** Runs the command with this environment alone, so that the machine's own settings change nothing. */
+function spawn(args: readonly string[], env: Env, input = "") {
+  const stdin = new Blob([input]);
+  return Bun.spawn([process.execPath, CLI, ...args], { cwd: folder, env, stdin, stdout: "pipe", stderr: "pipe" });
+}
+
+async function tautline(args: readonly string[], env: Env = {}, input = ""): Promise<Ended> {
+  const child = spawn(args, env, input);
+  const [out, err] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
+  return { status: await child.exited, out, err };
+}
+
+describe("usage", () => {
+  test.each([
+    [[]],
+    [["fly"]],
+    [["user"]],
+    [["user", "remove", "ann"]],
+    [["user", "add"]],
+    [["user", "add", "ann", "bob"]],
+    [["check-config", "--verbose"]],
+    [["token"]],
+    [["token", "--sub"]],
+    [["token", "--sub", "ann", "--ttl", "1e3"]],
+  ])("%p is refused with the usage and status 2", async (args) => {
+    const { status, out, err } = await tautline(args, { JWT_SECRET: SECRET });
+    expect(status).toBe(2);
+    expect(out).toBe("");
+    expect(err).toContain("Usage: tautline <command>");
+  });
+
+  test("a password on the command line is refused and not repeated", async () => {
+    const { status, err } = await tautline(["user", "add", "ann", "--password=c4nary-pw"]);
+    expect(status).toBe(2);
+    expect(err).not.toContain("c4nary-pw");
+  });
+
+  test("help is no error", async () => {
+    const { status, out, err } = await tautline(["--help"]);
+    expect(status).toBe(0);
+    expect(out).toStartWith("Usage: tautline <command>");
+    expect(err).toBe("");
+  });
+});
+
+describe("check-config", () => {
+  test("accepts the defaults of development with a warning", async () => {
+    const { status, err } = await tautline(["check-config"]);
+    expect(status).toBe(0);
+    expect(err).toContain("JWT_SECRET");
+  });
+
+  test("says nothing about a configuration in which everything is set", async () => {
+    const { status, err } = await tautline(["check-config"], { JWT_SECRET: SECRET });
+    expect({ status, err }).toEqual({ status: 0, err: "" });
+  });
+
+  test("lists every problem of environment, file and secret file, shows no value, and exits with 78", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "tautline-"));
+    try {
+      const [toml, secret] = [join(folder, "t.toml"), join(folder, "secret")];
+      writeFileSync(toml, 'colour = 1\nmetrics_token = "c4nary toml"\n');
+      writeFileSync(secret, "c4nary-short\n");
+      const env = { TAUTLINE_CONFIG: toml, JWT_SECRET_FILE: secret, PORT: "c4nary", API_KEY: "c4nary" };
+      const { status, out, err } = await tautline(["check-config"], env);
+      expect(status).toBe(78);
+      expect(out).toBe("");
+      for (const name of ["colour", "METRICS_TOKEN", "JWT_SECRET", "PORT", "API_KEY"])
+        expect(err).toContain(`  ${name} `);
+      expect(err).not.toContain("c4nary");
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  test("names what production needs", async () => {
+    const { status, err } = await tautline(["check-config"], { NODE_ENV: "production" });
+    expect(status).toBe(78);
+    for (const name of ["JWT_SECRET", "JWT_PUBLIC_KEY", "JWKS_URL"]) expect(err).toContain(name);
+  });
+});
+
+describe("token", () => {
+  test("signs nothing with a secret that no node has", async () => {
+    const { status, out, err } = await tautline(["token", "--sub", "ann"]);
+    expect(status).toBe(78);
+    expect(out).toBe("");
+    expect(err).toContain("JWT_SECRET");
+  });
+});
+
+describe("accounts", () => {
+  test("a user is added with a password from standard input or a file, once", async () => {
+    const env = { JWT_SECRET: SECRET, DATABASE_URL: "sqlite:users.db" };
+    const ann = await tautline(["user", "add", "ann", "--role", "admin"], env, "c4nary-password\n");
+    expect(ann).toMatchObject({ status: 0, err: "" });
+    expect(ann.out).toMatch(/^\S+\n$/);
+
+    writeFileSync(join(folder, "password"), "c4nary-password\n");
+    const bob = await tautline(["user", "add", "bob", "--password-file", "password"], env);
+    expect(bob).toMatchObject({ status: 0, err: "" });
+    expect(bob.out).not.toBe(ann.out);
+
+    const again = await tautline(["user", "add", "ann"], env, "c4nary-password");
+    expect(again).toMatchObject({ status: 1, out: "" });
+    expect(again.err).not.toContain("c4nary");
+    expect(readFileSync(join(folder, "users.db")).includes("c4nary")).toBe(false);
+  });
+
+  test("no password, or a file that is not there, adds nobody", async () => {
+    expect(await tautline(["user", "add", "eve"], { JWT_SECRET: SECRET })).toMatchObject({ status: 1, out: "" });
+    const { status } = await tautline(["user", "add", "eve", "--password-file", "none"], { JWT_SECRET: SECRET });
+    expect(status).toBe(1);
+  });
+
+  test("a token has the claims that were asked for", async () => {
+    const args = ["token", "--sub", "u1", "--username", "Ann", "--role", "admin", "--ttl", "60"];
+    const { status, out } = await tautline(args, { JWT_SECRET: SECRET });
+    expect(status).toBe(0);
+    const claims: unknown = JSON.parse(Buffer.from(out.split(".")[1] ?? "", "base64url").toString());
+    expect(claims).toMatchObject({ sub: "u1", username: "Ann", role: "admin" });
+  });
+});
+
+describe("start", () => {
+  const env = { JWT_SECRET: SECRET, PORT: "0", DATABASE_URL: "sqlite:start.db", DRAIN_MS: "1" };
+
+  async function firstLine(stream: ReadableStream<Uint8Array>): Promise<string> {
+    let text = "";
+    const decoder = new TextDecoder();
+    for await (const chunk of stream) {
+      text += decoder.decode(chunk, { stream: true });
+      if (text.includes("\n")) break;
+    }
+    return text.split("\n")[0] ?? "";
+  }
+
+  test.each(["SIGTERM", "SIGINT"] as const)(
+    "prints one line, and ends with 0 on %s however often it comes",
+    async (signal) => {
+      const child = spawn(["start"], env);
+      expect(await firstLine(child.stdout)).toMatch(/http:\/\/127\.0\.0\.1:[1-9]\d+/);
+      child.kill(signal);
+      child.kill(signal);
+      expect(await child.exited).toBe(0);
+    },
+  );
+
+  test("a port in use is named with status 1", async () => {
+    using other = Bun.serve({ hostname: "127.0.0.1", port: 0, reusePort: false, fetch: () => new Response("") });
+    const { status, out, err } = await tautline(["start"], { ...env, PORT: String(other.port) });
+    expect({ status, out }).toEqual({ status: 1, out: "" });
+    expect(err).toContain(`port ${other.port} on 127.0.0.1 is in use`);
+  });
+
+  test("a wrong configuration ends with 78 before anything listens", async () => {
+    const { status, out, err } = await tautline(["start"], { ...env, PORT: "x" });
+    expect({ status, out }).toEqual({ status: 78, out: "" });
+    expect(err).toContain("  PORT ");
+  });
+});
