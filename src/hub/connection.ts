@@ -1,0 +1,95 @@
+import type { Socket } from "../engine/engine.ts";
+import type { CloseCode, ProtocolError } from "../protocol/codes.ts";
+import { CLOSES } from "../protocol/codes.ts";
+import type { Codec } from "../protocol/codec.ts";
+import type { ServerFrame } from "../protocol/frames.ts";
+import type { Principal } from "../protocol/principal.ts";
+import type { ClientAddress } from "./address.ts";
+import type { Endpoint } from "./endpoints.ts";
+import type { Room } from "./rooms.ts";
+import type { User } from "./users.ts";
+
+/** `pending` until it has authenticated, `gone` once its end was decided: a connection that is gone does nothing any more. */
+export type ConnectionState = "pending" | "open" | "gone";
+
+/** Frames that wait while an earlier one of the same connection waits for something. */
+export const MAX_WAITING_FRAMES = 64;
+export const MAX_WAITING_BYTES = 65_536;
+
+/** One WebSocket connection. Data and sending only; what frames do is in `handlers.ts`, when it ends is in `hub.ts`. */
+export class Connection {
+  readonly id: string;
+  readonly endpoint: Endpoint;
+  readonly codec: Codec;
+  readonly client: ClientAddress;
+  readonly sendsPingFrames: boolean;
+  /** Which ticks of the hub ping this connection. */
+  readonly pingSlot: number;
+  state: ConnectionState = "pending";
+  principal: Principal | null;
+  /** Its place among the user's connections, given back by `Hub.release`. */
+  user: User | null = null;
+  /** Kept until the audit has recorded it. */
+  userAgent: string | null;
+  readonly rooms: Room[] = [];
+  openedAtMs = 0;
+  lastSeenMs = 0;
+  /** Frames that were refused for their rate since the last accepted one. */
+  refusedFrames = 0;
+  /** Sweeps in a row that found more unsent than is allowed. */
+  overUnsent = 0;
+  /** Frames other than `auth` that came before authentication. */
+  unauthenticatedFrames = 0;
+  wasExpiryAnnounced = false;
+  /** One of the places for unauthenticated connections. */
+  holdsPendingPlace = false;
+  /** Null unless an earlier frame waits for something. */
+  waiting: (string | Uint8Array)[] | null = null;
+  waitingBytes = 0;
+  /** A refusal that the endpoint tells by a frame and a close code, once the upgrade has happened. */
+  doom: ProtocolError | null = null;
+  /** Why this side ended it; null when the peer did. */
+  endedBy: CloseCode | null = null;
+  #socket: Socket | null = null;
+
+  constructor(fields: {
+    id: string;
+    endpoint: Endpoint;
+    codec: Codec;
+    client: ClientAddress;
+    sendsPingFrames: boolean;
+    pingSlot: number;
+    principal: Principal | null;
+    userAgent: string | null;
+  }) {
+    this.id = fields.id;
+    this.endpoint = fields.endpoint;
+    this.codec = fields.codec;
+    this.client = fields.client;
+    this.sendsPingFrames = fields.sendsPingFrames;
+    this.pingSlot = fields.pingSlot;
+    this.principal = fields.principal;
+    this.userAgent = fields.userAgent;
+  }
+
+  get socket(): Socket {
+    if (this.#socket === null) throw new Error("the connection has no socket yet");
+    return this.#socket;
+  }
+
+  attach(socket: Socket): void {
+    this.#socket = socket;
+  }
+
+  send(frame: ServerFrame): void {
+    this.socket.send(this.codec.encode(frame));
+  }
+
+  /** Ends the connection. The reason is the code's name unless something else is worth telling. */
+  close(code: CloseCode, reason: string = CLOSES[code].name): void {
+    if (this.state === "gone") return;
+    this.state = "gone";
+    this.endedBy = code;
+    this.socket.close(code, reason);
+  }
+}

@@ -1,0 +1,105 @@
+import type { Clock } from "../observe/clock.ts";
+import type { Connection } from "./connection.ts";
+import type { Hub } from "./hub.ts";
+
+export interface DrainOptions {
+  /** How long the node still accepts after readiness went down, so that balancers may notice. */
+  readonly drainDelayMs: number;
+  /** Over how long the connections are closed. */
+  readonly drainMs: number;
+}
+
+/** Handshakes a second that a node takes back comfortably: what reconnect delays are budgeted with. */
+export const SUSTAINED_HANDSHAKES_PER_SECOND = 2_000;
+const MAX_RECONNECT_DELAY_MS = 30_000;
+const BATCHES_PER_SECOND = 10;
+
+/** A random point of the time that the remaining connections need to come back elsewhere. */
+export function reconnectDelayMs(connectionsLeft: number, random: number): number {
+  const windowMs = (connectionsLeft * 1_000) / SUSTAINED_HANDSHAKES_PER_SECOND;
+  return Math.round(random * Math.min(MAX_RECONNECT_DELAY_MS, windowMs));
+}
+
+/**
+ * The end of a node, in steps (docs/protocol.md, "Drain"): not ready, still accepting; then refusing; then everyone is told; then
+ * connections are closed in random order, in batches, each with its own delay. Calling it again joins the drain that runs.
+ */
+export class Drain {
+  readonly #hub: Hub;
+  readonly #clock: Clock;
+  readonly #options: DrainOptions;
+  #done: Promise<void> | null = null;
+  isReady = true;
+  isRefusing = false;
+
+  constructor(options: DrainOptions, hub: Hub, clock: Clock) {
+    this.#options = options;
+    this.#hub = hub;
+    this.#clock = clock;
+  }
+
+  start(): Promise<void> {
+    this.#done ??= this.#run();
+    return this.#done;
+  }
+
+  retryAfterMs(): number {
+    return reconnectDelayMs(this.#hub.connections.size, Math.random());
+  }
+
+  async #run(): Promise<void> {
+    this.isReady = false;
+    if (this.#hub.connections.size > 0) await this.#wait(this.#options.drainDelayMs);
+    this.isRefusing = true;
+    this.#hub.isDraining = true;
+    const connections = shuffle([...this.#hub.connections]);
+    for (const connection of connections) this.#announce(connection);
+    await this.#closeAll(connections);
+  }
+
+  #announce(connection: Connection): void {
+    if (connection.state !== "open") return;
+    const retryAfterMs = this.retryAfterMs();
+    connection.send({ type: "server_draining", retryAfterMs, timestamp: this.#hub.clock.now() });
+  }
+
+  async #closeAll(connections: Connection[]): Promise<void> {
+    const batches = Math.max(1, Math.floor((this.#options.drainMs * BATCHES_PER_SECOND) / 1_000));
+    const batchSize = Math.max(1, Math.ceil(connections.length / batches));
+    const pauseMs = this.#options.drainMs / Math.ceil(connections.length / batchSize);
+    while (connections.length > 0) {
+      await this.#wait(pauseMs);
+      for (const connection of connections.splice(0, batchSize)) {
+        this.#close(connection);
+      }
+      if (this.#hub.connections.size === 0) return;
+    }
+    // Whoever was still in the middle of its handshake when the list was made.
+    for (const connection of [...this.#hub.connections]) this.#close(connection);
+  }
+
+  #close(connection: Connection): void {
+    connection.close(1012, JSON.stringify({ retryAfterMs: this.retryAfterMs() }));
+  }
+
+  #wait(ms: number): Promise<void> {
+    if (ms <= 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#clock.after(ms, resolve);
+    });
+  }
+}
+
+/** Fisher–Yates: every order is equally likely. */
+function shuffle<T>(items: T[]): T[] {
+  for (let last = items.length - 1; last > 0; last -= 1) {
+    const other = Math.floor(Math.random() * (last + 1));
+    const item = items[last];
+    const swapped = items[other];
+    if (item !== undefined && swapped !== undefined) {
+      items[last] = swapped;
+      items[other] = item;
+    }
+  }
+  return items;
+}

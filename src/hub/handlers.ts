@@ -1,0 +1,224 @@
+import * as v from "valibot";
+import type { Position } from "../broker/broker.ts";
+import { ProtocolError } from "../protocol/codes.ts";
+import { chatBody } from "../protocol/codec.ts";
+import type { ClientFrame, ClientFrameType, FrameId } from "../protocol/frames.ts";
+import { clientFrames } from "../protocol/frames.ts";
+import type { Principal } from "../protocol/principal.ts";
+import { MAX_CHAT_LENGTH, cleanText } from "../protocol/text.ts";
+import { roomTopic } from "../protocol/topic.ts";
+import type { Connection } from "./connection.ts";
+import type { Hub } from "./hub.ts";
+import type { Room } from "./rooms.ts";
+import { refresh } from "./session.ts";
+
+/** What one frame type costs, and does. A new frame type is a schema in `protocol/frames.ts` and a row here. */
+export interface Row {
+  readonly type: ClientFrameType;
+  /** Which of the user's buckets pays. */
+  readonly budget: "messages" | "joins" | "free";
+  /** Tokens per started 4 KiB. */
+  readonly cost: number;
+  /** Validates and handles. Returns a promise only when something really waits. */
+  run(hub: Hub, connection: Connection, decoded: unknown): void | Promise<void>;
+}
+
+type Handle<T extends ClientFrameType> = (
+  hub: Hub,
+  connection: Connection,
+  frame: ClientFrame<T>,
+) => void | Promise<void>;
+
+function row<T extends ClientFrameType>(
+  type: T,
+  budget: Row["budget"],
+  cost: number,
+  handle: Handle<T>,
+): [string, Row] {
+  const schema: v.GenericSchema<unknown, ClientFrame<T>> = clientFrames[type];
+  return [
+    type,
+    {
+      type,
+      budget,
+      cost,
+      run(hub, connection, decoded) {
+        const parsed = v.safeParse(schema, decoded, { abortEarly: true });
+        if (!parsed.success) throw new ProtocolError("BAD_MESSAGE");
+        return handle(hub, connection, parsed.output);
+      },
+    },
+  ];
+}
+
+const ROWS: ReadonlyMap<string, Row> = new Map([
+  row("auth", "messages", 1, (hub, connection, frame) => refresh(hub, connection, frame, "auth_success")),
+  row("refresh", "messages", 1, (hub, connection, frame) => refresh(hub, connection, frame, "auth_refreshed")),
+  row("join_room", "joins", 1, joinRoom),
+  row("leave_room", "free", 0, leaveRoom),
+  row("chat_message", "messages", 1, chatMessage),
+  row("typing", "messages", 1, typing),
+  row("presence", "messages", 2, presence),
+  row("ping", "messages", 1, (hub, connection, frame) => {
+    connection.send({ type: "pong", ...replyTo(frame), timestamp: hub.clock.now() });
+  }),
+  row("pong", "free", 0, () => undefined),
+]);
+
+export function findRow(type: unknown): Row | undefined {
+  return typeof type === "string" ? ROWS.get(type) : undefined;
+}
+
+function replyTo(frame: { id?: FrameId | undefined }): { id?: FrameId } {
+  return frame.id === undefined ? {} : { id: frame.id };
+}
+
+function joinRoom(hub: Hub, connection: Connection, frame: ClientFrame<"join_room">): void | Promise<void> {
+  const topic = roomTopic(frame.roomSlug);
+  requireAccess(hub, connection, "read", topic);
+  const isMember = hub.isMember(connection, topic);
+  if (!isMember && connection.rooms.length - hub.automaticTopics(connection) >= hub.options.maxTopicsPerConnection) {
+    throw new ProtocolError("TOPIC_LIMIT", { limit: hub.options.maxTopicsPerConnection });
+  }
+  const position = hub.broker.position(topic);
+  if (position instanceof Promise) return position.then((known) => finishJoin(hub, connection, frame, topic, known));
+  return finishJoin(hub, connection, frame, topic, position);
+}
+
+/** In one step: the others hear of the joiner, the joiner gets the answer, and live messages go on behind that position. */
+function finishJoin(
+  hub: Hub,
+  connection: Connection,
+  frame: ClientFrame<"join_room">,
+  topic: string,
+  position: Position,
+): void {
+  if (connection.state === "gone") return;
+  const room = hub.rooms.open(topic);
+  const isMember = connection.rooms.includes(room);
+  if (!isMember) hub.presence.join(room, principalOf(connection));
+  connection.send({
+    type: "room_joined",
+    ...replyTo(frame),
+    roomSlug: frame.roomSlug,
+    message: `Joined room ${frame.roomSlug}`,
+    userCount: hub.presence.count(room),
+    offset: position.offset,
+    epoch: position.epoch,
+    timestamp: hub.clock.now(),
+  });
+  if (isMember) return;
+  hub.rooms.join(connection, room);
+  hub.audit("topic.joined", connection, "ok", "OK", { topic });
+}
+
+function leaveRoom(hub: Hub, connection: Connection, frame: ClientFrame<"leave_room">): void {
+  const topic = roomTopic(frame.roomSlug);
+  hub.leaveTopic(connection, topic);
+  connection.send({ type: "room_left", ...replyTo(frame), roomSlug: frame.roomSlug, timestamp: hub.clock.now() });
+}
+
+function chatMessage(hub: Hub, connection: Connection, frame: ClientFrame<"chat_message">): void | Promise<void> {
+  const room = requireMember(hub, connection, roomTopic(frame.roomSlug));
+  const message = cleanText(frame.message);
+  if (message === "") throw new ProtocolError("BAD_MESSAGE");
+  if (message.length > MAX_CHAT_LENGTH) {
+    throw new ProtocolError("MESSAGE_TOO_LARGE", { limit: MAX_CHAT_LENGTH, actual: message.length });
+  }
+  const sender = principalOf(connection);
+  const timestamp = hub.clock.now();
+  const messageId = frame.messageId ?? newMessageId();
+  const body = chatBody({
+    type: "new_message",
+    timestamp,
+    roomSlug: frame.roomSlug,
+    data: {
+      slug: messageId,
+      chatRoomSlug: frame.roomSlug,
+      userSlug: sender.id,
+      username: sender.username,
+      messageType: "TEXT",
+      message,
+      createdAt: new Date(timestamp).toISOString(),
+    },
+  });
+  const position = hub.publish(room.topic, body);
+  if (position instanceof Promise) {
+    return position.then((known) => acknowledge(hub, connection, frame, messageId, known));
+  }
+  return acknowledge(hub, connection, frame, messageId, position);
+}
+
+function acknowledge(
+  hub: Hub,
+  connection: Connection,
+  frame: ClientFrame<"chat_message">,
+  messageId: string,
+  position: Position,
+): void {
+  if (connection.state === "gone") return;
+  connection.send({
+    type: "message_sent",
+    ...replyTo(frame),
+    messageId,
+    roomSlug: frame.roomSlug,
+    offset: position.offset,
+    epoch: position.epoch,
+    timestamp: hub.clock.now(),
+  });
+}
+
+function typing(hub: Hub, connection: Connection, frame: ClientFrame<"typing">): void {
+  const room = requireMember(hub, connection, topicOf(frame));
+  const { wireId, username, id } = principalOf(connection);
+  if (!hub.presence.shouldTellTyping(room, id, frame.isTyping)) return;
+  hub.rooms.announceToOthers(connection, room, {
+    type: "typing",
+    ...room.place,
+    userId: wireId,
+    username,
+    isTyping: frame.isTyping,
+    timestamp: hub.clock.now(),
+  });
+}
+
+function presence(hub: Hub, connection: Connection, frame: ClientFrame<"presence">): void {
+  const room = requireMember(hub, connection, topicOf(frame));
+  connection.send({
+    type: "presence_state",
+    ...replyTo(frame),
+    ...room.place,
+    ...hub.presence.page(room, frame.after),
+    userCount: hub.presence.count(room),
+    timestamp: hub.clock.now(),
+  });
+}
+
+function requireAccess(hub: Hub, connection: Connection, action: "read", topic: string): void {
+  const startedMs = hub.clock.monotonic();
+  const decision = hub.access.may(principalOf(connection), action, topic);
+  hub.metrics.permissionCheck.observe((hub.clock.monotonic() - startedMs) / 1_000);
+  if (decision === "yes") return;
+  hub.audit("access.denied", connection, "refused", "FORBIDDEN", { topic });
+  throw new ProtocolError("FORBIDDEN");
+}
+
+function requireMember(hub: Hub, connection: Connection, topic: string): Room {
+  const room = hub.rooms.get(topic);
+  if (room === undefined || !connection.rooms.includes(room)) throw new ProtocolError("NOT_A_MEMBER");
+  return room;
+}
+
+function principalOf(connection: Connection): Principal {
+  if (connection.principal === null) throw new ProtocolError("AUTH_REQUIRED");
+  return connection.principal;
+}
+
+function topicOf(frame: { roomSlug?: string | undefined; topic?: string | undefined }): string {
+  return frame.topic ?? roomTopic(frame.roomSlug ?? "");
+}
+
+/** 16 random bytes as 22 characters of base64url (RFC 4648 section 5). */
+function newMessageId(): string {
+  return `srv_${Buffer.from(crypto.getRandomValues(new Uint8Array(16))).toString("base64url")}`;
+}

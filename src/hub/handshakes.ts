@@ -1,0 +1,191 @@
+import type { Authenticator } from "../auth/authenticate.ts";
+import type { OriginPolicy } from "../auth/origin.ts";
+import type { Credential, HandshakeView } from "../auth/sources.ts";
+import type { Accept, Handshake, Refuse } from "../engine/engine.ts";
+import type { Clock } from "../observe/clock.ts";
+import type { HandshakeFields } from "../observe/log.ts";
+import { ERRORS, ProtocolError } from "../protocol/codes.ts";
+import type { Principal } from "../protocol/principal.ts";
+import { negotiate } from "../protocol/subprotocol.ts";
+import type { Addresses, ClientAddress } from "./address.ts";
+import { Connection } from "./connection.ts";
+import type { Endpoint } from "./endpoints.ts";
+import { findEndpoint } from "./endpoints.ts";
+import { asProtocolError } from "./errors.ts";
+import type { Hub } from "./hub.ts";
+import { Buckets } from "./limits.ts";
+
+export interface HandshakeOptions {
+  readonly handshakesPerSecond: number;
+  readonly handshakeBurst: number;
+  /** Null: no limit but the machine's. */
+  readonly maxConnections: number | null;
+  readonly maxPendingConnections: number;
+}
+
+export interface HandshakePorts {
+  readonly addresses: Addresses;
+  /** The credential of a handshake; null when there is none. Throws BAD_REQUEST. */
+  readonly findCredential: (view: HandshakeView, readsCookies: boolean) => Credential | null;
+  readonly origins: OriginPolicy;
+  readonly authenticator: Authenticator;
+  readonly clock: Clock;
+  /** The HTTP answer for an error: its status, and the body every HTTP error has. */
+  readonly refusal: (error: ProtocolError) => Refuse;
+  readonly access: (record: HandshakeFields) => void;
+  /** Why this node takes no connections now (DRAINING, OVERLOADED); null while it does. */
+  readonly admission: () => ProtocolError | null;
+}
+
+const MAX_PENDING_PER_ADDRESS = 50;
+
+interface UpgradeRequest {
+  readonly handshake: Handshake;
+  readonly client: ClientAddress;
+  readonly startedMs: number;
+}
+
+/** Decides every upgrade request: synchronous unless the token's check really waits. */
+export class Handshakes {
+  readonly #options: HandshakeOptions;
+  readonly #hub: Hub;
+  readonly #ports: HandshakePorts;
+  readonly #buckets: Buckets;
+  readonly #idPrefix = crypto.randomUUID().slice(0, 8);
+  #count = 0;
+
+  constructor(options: HandshakeOptions, hub: Hub, ports: HandshakePorts) {
+    this.#options = options;
+    this.#hub = hub;
+    this.#ports = ports;
+    this.#buckets = new Buckets({ perSecond: options.handshakesPerSecond, burst: options.handshakeBurst });
+  }
+
+  sweep(): void {
+    this.#buckets.sweep(this.#ports.clock.monotonic());
+  }
+
+  upgrade(handshake: Handshake): Accept<Connection> | Refuse | Promise<Accept<Connection> | Refuse> {
+    const client = this.#ports.addresses.find(handshake.peerAddress, (name) => handshake.header(name));
+    const request: UpgradeRequest = { handshake, client, startedMs: this.#ports.clock.monotonic() };
+    const endpoint = findEndpoint(handshake.path);
+    try {
+      if (endpoint === undefined) throw new ProtocolError("NOT_FOUND");
+      this.#admit(client);
+      const credential = this.#ports.findCredential(handshake, endpoint.readsCookies);
+      this.#checkOrigin(handshake, client, credential);
+      if (credential === null) {
+        if (!endpoint.authenticatesByFrame) throw new ProtocolError("AUTH_REQUIRED");
+        return this.#accept(request, endpoint, null, null);
+      }
+      const principal = this.#ports.authenticator.authenticate(credential, client.key);
+      if (!(principal instanceof Promise)) return this.#accept(request, endpoint, credential, principal);
+      return principal
+        .then((known) => this.#accept(request, endpoint, credential, known))
+        .catch((error: unknown) => this.#refuse(request, endpoint, error));
+    } catch (error) {
+      return this.#refuse(request, endpoint, error);
+    }
+  }
+
+  /** Whether this node takes any connection now, and this address one more. */
+  #admit(client: ClientAddress): void {
+    const refusal = this.#ports.admission();
+    if (refusal !== null) throw refusal;
+    const { maxConnections } = this.#options;
+    if (maxConnections !== null && this.#hub.connections.size >= maxConnections) {
+      throw new ProtocolError("OVERLOADED", { retryAfterMs: 1_000 });
+    }
+    if (client.key === null) return;
+    const retryAfterMs = this.#buckets.take(client.key, 1, this.#ports.clock.monotonic());
+    if (retryAfterMs > 0) throw new ProtocolError("RATE_LIMITED", { retryAfterMs });
+  }
+
+  #checkOrigin(handshake: Handshake, client: ClientAddress, credential: Credential | null): void {
+    const forwardedHost = client.isProxied ? handshake.header("x-forwarded-host") : null;
+    const secure = client.isProxied && handshake.header("x-forwarded-proto")?.trim().toLowerCase() === "https";
+    const context = { host: forwardedHost ?? handshake.header("host"), secure };
+    this.#ports.origins.check(handshake.header("origin"), credential?.kind === "cookie", context);
+  }
+
+  #accept(
+    request: UpgradeRequest,
+    endpoint: Endpoint,
+    credential: Credential | null,
+    principal: Principal | null,
+  ): Accept<Connection> {
+    const accept = this.#connection(request, endpoint, credential, principal);
+    const connection = accept.session;
+    if (principal === null) {
+      this.#hub.enterPending(connection, this.#options.maxPendingConnections, MAX_PENDING_PER_ADDRESS);
+    } else {
+      connection.user = this.#hub.users.admit(principal.id, this.#ports.clock.monotonic());
+      this.#hub.metrics.authentications.add("OK");
+    }
+    this.#record(request, 101, "OK", connection);
+    return accept;
+  }
+
+  #connection(
+    { handshake, client }: UpgradeRequest,
+    endpoint: Endpoint,
+    credential: Credential | null,
+    principal: Principal | null,
+  ): Accept<Connection> {
+    const query = handshake.query === "" ? null : new URLSearchParams(handshake.query);
+    const offer = handshake.header("sec-websocket-protocol");
+    const offersToken = credential?.kind === "subprotocol";
+    const { codec, subprotocol } = negotiate(offer, query?.get("format") ?? null, offersToken);
+    this.#count += 1;
+    const session = new Connection({
+      id: `${this.#idPrefix}-${this.#count.toString(36)}`,
+      endpoint,
+      codec,
+      client,
+      sendsPingFrames: query?.get("heartbeat") === "message",
+      pingSlot: this.#hub.nextPingSlot(),
+      principal,
+      userAgent: handshake.header("user-agent"),
+    });
+    return { session, subprotocol };
+  }
+
+  /** Instead of the upgrade, or behind it where the endpoint tells its verdict on a token that way. */
+  #refuse(request: UpgradeRequest, endpoint: Endpoint | undefined, failure: unknown): Accept<Connection> | Refuse {
+    const { handshake, client } = request;
+    const error = asProtocolError(failure, this.#hub.report);
+    if (endpoint?.refusesBy === "frame" && VERDICTS.has(error.code)) {
+      const accept = this.#connection(request, endpoint, null, null);
+      accept.session.doom = error;
+      this.#record(request, 101, error.code, accept.session);
+      return accept;
+    }
+    const refusal = this.#ports.refusal(error);
+    if (ERRORS[error.code].status === 401) this.#hub.metrics.authentications.add(error.code);
+    this.#hub.auditRefusal(error.code, client, handshake.header("user-agent"));
+    this.#record(request, refusal.status, error.code, null);
+    return refusal;
+  }
+
+  #record(
+    { handshake, client, startedMs }: UpgradeRequest,
+    status: number,
+    code: string,
+    connection: Connection | null,
+  ): void {
+    this.#hub.metrics.handshakes.add(code);
+    this.#ports.access({
+      path: handshake.path,
+      address: client.address,
+      userAgent: handshake.header("user-agent"),
+      status,
+      code,
+      connectionId: connection?.id ?? null,
+      userId: connection?.principal?.id ?? null,
+      durationMs: this.#ports.clock.monotonic() - startedMs,
+    });
+  }
+}
+
+/** What is said about a token; everything else stays an HTTP answer on every endpoint. */
+const VERDICTS: ReadonlySet<string> = new Set(["AUTH_FAILED", "TOKEN_EXPIRED", "FORBIDDEN", "CONNECTION_LIMIT"]);

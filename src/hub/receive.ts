@@ -1,0 +1,136 @@
+import { ProtocolError } from "../protocol/codes.ts";
+import { decodeFrame } from "../protocol/codec.ts";
+import type { Connection } from "./connection.ts";
+import { MAX_WAITING_BYTES, MAX_WAITING_FRAMES } from "./connection.ts";
+import { asProtocolError, errorContext, errorFrame } from "./errors.ts";
+import type { Row } from "./handlers.ts";
+import { findRow } from "./handlers.ts";
+import type { Hub } from "./hub.ts";
+import { take } from "./limits.ts";
+import { authenticate } from "./session.ts";
+
+/** A frame costs one token per this many bytes begun. */
+const BYTES_PER_TOKEN = 4_096;
+const MAX_REFUSED_FRAMES = 100;
+const MAX_UNAUTHENTICATED_FRAMES = 10;
+const MAX_UNAUTHENTICATED_BYTES = 8_192;
+
+type Decoded = Readonly<Record<string, unknown>>;
+
+/**
+ * One frame from a client: decode, charge, validate, handle, and the one place where a failure becomes a frame. Synchronous unless
+ * the handler waits for something: then the connection's later frames wait behind it, so that their order holds.
+ */
+export function receive(hub: Hub, connection: Connection, data: string | Uint8Array): void {
+  hub.metrics.counters.messagesIn += 1;
+  connection.lastSeenMs = hub.tickedAtMs;
+  if (connection.waiting !== null) enqueue(hub, connection, connection.waiting, data);
+  else process(hub, connection, data);
+}
+
+function process(hub: Hub, connection: Connection, data: string | Uint8Array): void {
+  if (connection.state === "gone") return;
+  let decoded: Decoded | null = null;
+  try {
+    if (connection.state === "pending") rejectIfLarge(connection, data);
+    decoded = decodeFrame(data);
+    const pending =
+      connection.state === "pending"
+        ? processUnauthenticated(hub, connection, decoded)
+        : processFrame(hub, connection, decoded, data);
+    if (pending !== undefined) wait(hub, connection, decoded, pending);
+  } catch (error) {
+    answer(hub, connection, decoded, error);
+  }
+}
+
+function processFrame(
+  hub: Hub,
+  connection: Connection,
+  decoded: Decoded,
+  data: string | Uint8Array,
+): void | Promise<void> {
+  const row = findRow(decoded["type"]);
+  charge(hub, connection, row, data);
+  if (row === undefined) throw new ProtocolError(typeof decoded["type"] === "string" ? "UNKNOWN_TYPE" : "BAD_MESSAGE");
+  hub.metrics.framesIn.add(row.type);
+  return row.run(hub, connection, decoded);
+}
+
+function processUnauthenticated(hub: Hub, connection: Connection, decoded: Decoded): void | Promise<void> {
+  if (decoded["type"] !== "auth") throw new ProtocolError("AUTH_REQUIRED");
+  return authenticate(hub, connection, decoded);
+}
+
+function rejectIfLarge(connection: Connection, data: string | Uint8Array): void {
+  if (Buffer.byteLength(data) <= MAX_UNAUTHENTICATED_BYTES) return;
+  connection.close(1009);
+  throw new ProtocolError("MESSAGE_TOO_LARGE");
+}
+
+/** Takes the frame's price from the user's bucket. Throws RATE_LIMITED; too many of those in a row end the connection. */
+function charge(hub: Hub, connection: Connection, row: Row | undefined, data: string | Uint8Array): void {
+  const { user } = connection;
+  const budget = row?.budget ?? "messages";
+  if (user === null || budget === "free") return;
+  const cost = (row?.cost ?? 1) * tokensOf(data);
+  const retryAfterMs = take(user[budget], hub.users.limits[budget], cost, hub.clock.monotonic());
+  if (retryAfterMs === 0) {
+    connection.refusedFrames = 0;
+    return;
+  }
+  connection.refusedFrames += 1;
+  hub.metrics.counters.rateLimitedFrames += 1;
+  if (connection.refusedFrames === 1) hub.audit("rate.limited", connection, "refused", "RATE_LIMITED");
+  if (connection.refusedFrames >= MAX_REFUSED_FRAMES) connection.close(4029, JSON.stringify({ retryAfterMs }));
+  throw new ProtocolError("RATE_LIMITED", { retryAfterMs });
+}
+
+function tokensOf(data: string | Uint8Array): number {
+  // UTF-8 needs at most three bytes per UTF-16 unit: short frames need not be measured.
+  if (data.length * 3 <= BYTES_PER_TOKEN) return 1;
+  return Math.max(1, Math.ceil(Buffer.byteLength(data) / BYTES_PER_TOKEN));
+}
+
+function answer(hub: Hub, connection: Connection, decoded: Decoded | null, failure: unknown): void {
+  if (connection.state === "gone") return;
+  let error = asProtocolError(failure, hub.report);
+  const context = decoded === null ? {} : errorContext(decoded);
+  if (connection.state === "pending") {
+    connection.unauthenticatedFrames += 1;
+    if (error.code !== "INTERNAL") error = new ProtocolError("AUTH_REQUIRED");
+  }
+  hub.metrics.errors.add(error.code);
+  connection.send(errorFrame(error, context, hub.clock.now()));
+  if (connection.unauthenticatedFrames >= MAX_UNAUTHENTICATED_FRAMES) hub.end(connection, 4001);
+}
+
+/** Lets the connection's later frames wait until this one is done. */
+export function wait(hub: Hub, connection: Connection, decoded: Decoded | null, pending: Promise<void>): void {
+  connection.waiting = [];
+  connection.waitingBytes = 0;
+  void pending
+    .catch((error: unknown) => answer(hub, connection, decoded, error))
+    .then(() => resume(hub, connection))
+    .catch((error: unknown) => hub.report(error, connection.id));
+}
+
+function resume(hub: Hub, connection: Connection): void {
+  const frames = connection.waiting ?? [];
+  connection.waiting = null;
+  for (const frame of frames) {
+    // A frame may have to wait again: whatever follows it goes back behind it.
+    if (connection.waiting !== null) enqueue(hub, connection, connection.waiting, frame);
+    else process(hub, connection, frame);
+  }
+}
+
+function enqueue(hub: Hub, connection: Connection, waiting: (string | Uint8Array)[], data: string | Uint8Array): void {
+  connection.waitingBytes += Buffer.byteLength(data);
+  if (waiting.length >= MAX_WAITING_FRAMES || connection.waitingBytes > MAX_WAITING_BYTES) {
+    waiting.length = 0;
+    hub.end(connection, 4029);
+    return;
+  }
+  waiting.push(data);
+}

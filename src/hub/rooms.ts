@@ -1,0 +1,158 @@
+import type { Positioned } from "../broker/broker.ts";
+import type { Engine } from "../engine/engine.ts";
+import type { Counters } from "../observe/metrics.ts";
+import type { Codec } from "../protocol/codec.ts";
+import type { ServerFrame } from "../protocol/frames.ts";
+import { roomSlugOf } from "../protocol/topic.ts";
+import type { Connection } from "./connection.ts";
+import type { Occupants } from "./presence.ts";
+
+/** One framing of a topic: the native topic that carries it and how many connections of this node are in it. */
+interface Framing {
+  readonly codec: Codec;
+  readonly nativeTopic: string;
+  members: number;
+}
+
+/** A topic with members on this node. */
+export class Room {
+  readonly topic: string;
+  readonly slug: string | null;
+  readonly framings: Framing[] = [];
+  /** Who is there; null until presence is first asked of it, and for good in topics without presence. */
+  occupants: Occupants | null = null;
+
+  constructor(topic: string) {
+    this.topic = topic;
+    this.slug = roomSlugOf(topic);
+  }
+
+  get members(): number {
+    let members = 0;
+    for (const framing of this.framings) members += framing.members;
+    return members;
+  }
+
+  /** How frames name the topic. */
+  get place(): { roomSlug: string } | { topic: string } {
+    return this.slug === null ? { topic: this.topic } : { roomSlug: this.slug };
+  }
+
+  framing(codec: Codec): Framing {
+    for (const framing of this.framings) {
+      if (framing.codec === codec) return framing;
+    }
+    const framing = { codec, nativeTopic: codec.prefix + this.topic, members: 0 };
+    this.framings.push(framing);
+    return framing;
+  }
+}
+
+/**
+ * Which topics have members here, and the fan-out to them: one native publish per framing that has members. Nothing here runs per
+ * member.
+ */
+export class Rooms {
+  readonly #rooms = new Map<string, Room>();
+  readonly #engine: Pick<Engine, "publish">;
+  readonly #counters: Counters;
+  /** Connections in topics, counted once per topic. */
+  memberships = 0;
+
+  constructor(engine: Pick<Engine, "publish">, counters: Counters) {
+    this.#engine = engine;
+    this.#counters = counters;
+  }
+
+  get size(): number {
+    return this.#rooms.size;
+  }
+
+  get(topic: string): Room | undefined {
+    return this.#rooms.get(topic);
+  }
+
+  values(): IterableIterator<Room> {
+    return this.#rooms.values();
+  }
+
+  /** The room, made when nobody is in it yet: whoever asks joins it or calls `freeIfEmpty`. */
+  open(topic: string): Room {
+    let room = this.#rooms.get(topic);
+    if (room === undefined) {
+      room = new Room(topic);
+      this.#rooms.set(topic, room);
+    }
+    return room;
+  }
+
+  join(connection: Connection, room: Room): void {
+    const framing = room.framing(connection.codec);
+    framing.members += 1;
+    this.memberships += 1;
+    connection.rooms.push(room);
+    connection.socket.join(framing.nativeTopic);
+  }
+
+  leave(connection: Connection, room: Room): void {
+    const index = connection.rooms.indexOf(room);
+    if (index === -1) return;
+    connection.rooms.splice(index, 1);
+    const framing = room.framing(connection.codec);
+    framing.members -= 1;
+    this.memberships -= 1;
+    connection.socket.leave(framing.nativeTopic);
+    this.freeIfEmpty(room);
+  }
+
+  /** For a socket that is gone: the engine has already forgotten its topics. */
+  leaveAll(connection: Connection): void {
+    for (const room of connection.rooms) {
+      room.framing(connection.codec).members -= 1;
+      this.memberships -= 1;
+      this.freeIfEmpty(room);
+    }
+    connection.rooms.length = 0;
+  }
+
+  freeIfEmpty(room: Room): void {
+    if (room.members === 0 && (room.occupants === null || room.occupants.size === 0)) this.#rooms.delete(room.topic);
+  }
+
+  /** A message with its position, to all members. */
+  deliver(topic: string, message: Positioned): void {
+    const room = this.#rooms.get(topic);
+    if (room === undefined) return;
+    for (const framing of room.framings) {
+      if (framing.members === 0) continue;
+      const frame = framing.codec.encodePositioned(message.body, message.offset, message.epoch);
+      this.#engine.publish(framing.nativeTopic, frame);
+      this.#count(framing);
+    }
+  }
+
+  #count(framing: Framing): void {
+    this.#counters.messagesOut += 1;
+    this.#counters.messagesDelivered += framing.members;
+  }
+
+  /** A frame without a position (presence), to all members. */
+  announce(room: Room, frame: ServerFrame): void {
+    for (const framing of room.framings) {
+      if (framing.members === 0) continue;
+      this.#engine.publish(framing.nativeTopic, framing.codec.encode(frame));
+      this.#count(framing);
+    }
+  }
+
+  /** The same, to all members but the one that caused it. */
+  announceToOthers(sender: Connection, room: Room, frame: ServerFrame): void {
+    for (const framing of room.framings) {
+      if (framing.members === 0) continue;
+      const encoded = framing.codec.encode(frame);
+      if (framing.codec === sender.codec) sender.socket.publish(framing.nativeTopic, encoded);
+      else this.#engine.publish(framing.nativeTopic, encoded);
+      this.#count(framing);
+    }
+  }
+}

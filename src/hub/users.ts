@@ -1,0 +1,79 @@
+import { ProtocolError } from "../protocol/codes.ts";
+import type { Connection } from "./connection.ts";
+import type { Bucket, Rate } from "./limits.ts";
+import { fullBucket, isFull } from "./limits.ts";
+
+/** How long a user that has too many connections should wait before it tries again. */
+const CONNECTION_LIMIT_RETRY_MS = 5_000;
+
+/** A user with connections here, or with limits that are not full again since the last one ended. */
+export class User {
+  readonly id: string;
+  readonly connections: Connection[] = [];
+  /** Connections that exist or are being made: the number that is limited. */
+  admitted = 0;
+  readonly messages: Bucket;
+  readonly joins: Bucket;
+
+  constructor(id: string, messages: Bucket, joins: Bucket) {
+    this.id = id;
+    this.messages = messages;
+    this.joins = joins;
+  }
+}
+
+export interface UserLimits {
+  readonly maxConnectionsPerUser: number;
+  readonly messages: Rate;
+  readonly joins: Rate;
+}
+
+export class Users {
+  readonly #users = new Map<string, User>();
+  /** Users without a connection, kept until their limits are full again. */
+  readonly #leaving = new Set<User>();
+  readonly limits: UserLimits;
+
+  constructor(limits: UserLimits) {
+    this.limits = limits;
+  }
+
+  /** Users with a connection. */
+  get size(): number {
+    return this.#users.size - this.#leaving.size;
+  }
+
+  get(id: string): User | undefined {
+    return this.#users.get(id);
+  }
+
+  /** Takes a place for one more connection, which `release` gives back. Throws CONNECTION_LIMIT. */
+  admit(id: string, nowMs: number): User {
+    let user = this.#users.get(id);
+    if (user === undefined) {
+      user = new User(id, fullBucket(this.limits.messages, nowMs), fullBucket(this.limits.joins, nowMs));
+      this.#users.set(id, user);
+    }
+    if (user.admitted >= this.limits.maxConnectionsPerUser) {
+      throw new ProtocolError("CONNECTION_LIMIT", { retryAfterMs: CONNECTION_LIMIT_RETRY_MS });
+    }
+    user.admitted += 1;
+    this.#leaving.delete(user);
+    return user;
+  }
+
+  release(user: User): void {
+    user.admitted -= 1;
+    if (user.admitted === 0) this.#leaving.add(user);
+  }
+
+  /** Frees users that are gone and whose limits say nothing any more. */
+  sweep(nowMs: number): void {
+    for (const user of this.#leaving) {
+      if (isFull(user.messages, this.limits.messages, nowMs) && isFull(user.joins, this.limits.joins, nowMs)) {
+        this.#leaving.delete(user);
+        this.#users.delete(user.id);
+      }
+    }
+  }
+}

@@ -1,0 +1,335 @@
+import { compileAccess, DEFAULT_ACCESS } from "./access.ts";
+import { type Api, createApi } from "./api/app.ts";
+import { errorResponse } from "./api/errors.ts";
+import { accountProblem, type Accounts, openAccounts } from "./auth/accounts.ts";
+import { type Authenticator, createAuthenticator } from "./auth/authenticate.ts";
+import { createIssuer, type Issuer } from "./auth/issue.ts";
+import { createOriginPolicy, type OriginPolicy } from "./auth/origin.ts";
+import { refusingRemoved } from "./auth/removed.ts";
+import { findCredential } from "./auth/sources.ts";
+import { MemoryBroker } from "./broker/memory.ts";
+import { type Config, ConfigError } from "./config.ts";
+import { createBunEngine } from "./engine/bun.ts";
+import type { Engine, Handler } from "./engine/engine.ts";
+import { Addresses } from "./hub/address.ts";
+import type { Connection } from "./hub/connection.ts";
+import { Drain } from "./hub/drain.ts";
+import { findEndpoint } from "./hub/endpoints.ts";
+import { Handshakes } from "./hub/handshakes.ts";
+import { tickMs } from "./hub/heartbeat.ts";
+import { Hub } from "./hub/hub.ts";
+import { isOverloaded } from "./hub/overload.ts";
+import { type Audit, createAudit } from "./observe/audit.ts";
+import { type Clock, systemClock } from "./observe/clock.ts";
+import { createLog, type Log } from "./observe/log.ts";
+import { createLoopDelay } from "./observe/loop-delay.ts";
+import { createMetrics, type Metrics } from "./observe/metrics.ts";
+import { createSink, type Sink } from "./observe/sink.ts";
+import { CLOSES, ERRORS, ProtocolError } from "./protocol/codes.ts";
+import { clientFrames } from "./protocol/frames.ts";
+
+/** The composition root: builds the parts of one node from its configuration and connects them. */
+
+export interface RunningNode {
+  readonly address: { readonly url: string; readonly port: number };
+  /** The one line of the start, for people. */
+  readonly summary: string;
+  /** Ends every connection in the steps of a planned restart; a second call joins the first. */
+  drain(): Promise<void>;
+  /** Stops listening and writes what is left of the logs. */
+  stop(): Promise<void>;
+}
+
+/** Where the parts of a node can be replaced, for embedding and for tests. */
+export interface NodeParts {
+  readonly clock?: Clock;
+  /** Where the log goes: a file descriptor or a path. */
+  readonly logTarget?: number | string;
+}
+
+const UNNAMED_PROXY =
+  "a peer sends the forwarded header but is not in TRUSTED_PROXIES: its clients have no per-address limits";
+const FLUSH_MS = 2_000;
+const HTTP_BODY_BYTES = 65_536;
+const VERIFIED_TOKENS = 50_000;
+const HMAC_ALGORITHMS = ["HS256", "HS384", "HS512"] as const;
+const ACCOUNT_RULES = {
+  username: "1 to 64 of A-Z a-z 0-9 _ . -",
+  password: "8 to 1,024 bytes",
+  role: "1 to 64 of A-Z a-z 0-9 _ . : -",
+} as const;
+const OVERLOADED_RETRY_MS = 2_000;
+const STDOUT = 1;
+
+export async function startNode(config: Config, parts: NodeParts = {}): Promise<RunningNode> {
+  const clock = parts.clock ?? systemClock;
+  const { log, audit, metrics, sinks, report, bindGauges } = observe(config, clock, parts.logTarget ?? STDOUT);
+  const origins = configured(() => createOriginPolicy(config.allowedOrigins));
+  const addresses = configured(() => new Addresses(config, (peer) => log.warn({ peer }, UNNAMED_PROXY)));
+  const accounts =
+    config.accounts === "off"
+      ? null
+      : await openAccounts(config.databasePath, { clock, defaultRole: config.defaultRole });
+  const authenticator = configured(() => authenticatorOf(config, clock, accounts));
+
+  const broker = new MemoryBroker(config, clock, (topic, message) => hub.rooms.deliver(topic, message));
+  const hub: Hub = new Hub(config, {
+    engine: { publish: (topic, frame) => engine.publish(topic, frame) },
+    access: compileAccess(DEFAULT_ACCESS),
+    ...{ broker, authenticator, audit, metrics, clock, report },
+  });
+  bindGauges(hub);
+  const drain = new Drain(config, hub, clock);
+  const loopDelay = createLoopDelay();
+  let overloaded = false;
+
+  const handshakes = new Handshakes(config, hub, {
+    ...{ addresses, origins, authenticator, clock },
+    findCredential: (view, readsCookies) => findCredential(view, config, readsCookies),
+    refusal: (error) => errorResponse(error, clock.now()),
+    access: (record) => log.access(record),
+    admission() {
+      if (drain.isRefusing) return new ProtocolError("DRAINING", { retryAfterMs: drain.retryAfterMs() });
+      return overloaded ? new ProtocolError("OVERLOADED", { retryAfterMs: OVERLOADED_RETRY_MS }) : null;
+    },
+  });
+  const api = apiOf({
+    ...{ config, clock, accounts, addresses, origins, metrics, audit, report },
+    readiness: () =>
+      reasonsAgainst({ draining: !drain.isReady, broker: !broker.ready, keys: !authenticator.keysReady }),
+  });
+  const engine: Engine = createBunEngine(
+    {
+      host: config.host,
+      port: config.port,
+      unixSocket: config.unixSocket,
+      maxMessageBytes: config.maxMessageBytes,
+      // A net under the hub's own sweep, which closes with a code that says why.
+      maxUnsentBytes: 2 * config.maxUnsentBytes,
+      maxBodyBytes: HTTP_BODY_BYTES,
+    },
+    handlerOf(hub, handshakes, api, report),
+  );
+
+  const address = await engine.listen();
+  let sinceSecondMs = clock.monotonic();
+  const ticking = setInterval(() => {
+    hub.tick();
+    if (clock.monotonic() - sinceSecondMs < 1_000) return;
+    sinceSecondMs = clock.monotonic();
+    handshakes.sweep();
+    api.sweep();
+    loopDelay.sample();
+    metrics.eventLoopDelay.observe(loopDelay.p99Ms() / 1_000);
+    overloaded = isOverloaded(overloaded, loopDelay.p99Ms(), config.overloadDelayMs);
+  }, tickMs(config));
+
+  return {
+    address,
+    summary: summaryOf(config, address.url, engine.name, broker.name),
+    drain: () => drain.start(),
+    async stop() {
+      clearInterval(ticking);
+      loopDelay.stop();
+      await engine.stop();
+      await broker.stop();
+      accounts?.close();
+      await audit.flush(FLUSH_MS);
+      for (const sink of sinks) await sink.close(FLUSH_MS);
+    },
+  };
+}
+
+interface Observation {
+  readonly log: Log;
+  readonly audit: Audit;
+  readonly metrics: Metrics;
+  readonly sinks: readonly Sink[];
+  readonly report: (error: unknown, correlationId: string) => void;
+  /** The hub that the gauges read; before it is known they are 0. */
+  readonly bindGauges: (hub: Hub) => void;
+}
+
+function observe(config: Config, clock: Clock, logTarget: number | string): Observation {
+  const logSink = createSink({ target: logTarget, clock });
+  const auditSink = config.auditFile === null ? logSink : createSink({ target: config.auditFile, clock });
+  const { nodeId } = config;
+  const log = createLog({ level: config.logLevel, nodeId, sink: logSink, clock });
+  const audit = createAudit(auditSink, { nodeId, marked: config.auditFile === null }, clock);
+  let hub: Hub | null = null;
+  const metrics = createMetrics(
+    {
+      connections: () => hub?.connections.size ?? 0,
+      users: () => hub?.users.size ?? 0,
+      topics: () => hub?.rooms.size ?? 0,
+      memberships: () => hub?.rooms.memberships ?? 0,
+      brokerUp: () => hub?.broker.ready ?? false,
+      auditErrors: () => audit.errors,
+      auditLost: () => audit.lost,
+      logErrors: () => logSink.errors,
+      logLost: () => logSink.drops,
+    },
+    { codes: Object.keys(ERRORS), closeCodes: Object.keys(CLOSES).map(Number), frameTypes: Object.keys(clientFrames) },
+  );
+  return {
+    ...{ log, audit, metrics },
+    sinks: logSink === auditSink ? [logSink] : [auditSink, logSink],
+    report(error, correlationId) {
+      metrics.counters.handlerFailures += 1;
+      log.error({ error, correlationId }, "unexpected failure");
+    },
+    bindGauges(bound) {
+      hub = bound;
+    },
+  };
+}
+
+/** What a part finds wrong with its settings stops the start like any other problem of the configuration. */
+function configured<T>(build: () => T): T {
+  try {
+    return build();
+  } catch (error) {
+    const [, name, problem] = /^([A-Z][A-Z_]+):? (.+)$/.exec(error instanceof Error ? error.message : "") ?? [];
+    if (name === undefined || problem === undefined) throw error;
+    throw new ConfigError([{ name, problem }]);
+  }
+}
+
+function authenticatorOf(config: Config, clock: Clock, accounts: Accounts | null): Authenticator {
+  const authenticator = createAuthenticator(
+    {
+      secret: config.jwtSecret,
+      publicKeyPem: config.jwtPublicKey,
+      jwksUrl: config.jwksUrl,
+      algorithms: config.jwtAlgorithms,
+      issuer: config.jwtIssuer,
+      audience: config.jwtAudience,
+      typ: config.jwtTyp,
+      userIdClaim: config.jwtUserIdClaim,
+      clockToleranceS: config.clockToleranceS,
+      maxTokenLifetimeS: config.maxTokenLifetimeS,
+      defaultRole: config.defaultRole,
+      authFailuresPerMinute: config.authFailuresPerMinute,
+      verifiedCacheSize: VERIFIED_TOKENS,
+      tickets: null,
+    },
+    clock,
+  );
+  return accounts === null ? authenticator : refusingRemoved(authenticator, accounts);
+}
+
+interface ApiParts {
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly accounts: Accounts | null;
+  readonly addresses: Addresses;
+  readonly origins: OriginPolicy;
+  readonly metrics: Metrics;
+  readonly audit: Audit;
+  readonly report: Observation["report"];
+  readonly readiness: () => { readonly ready: boolean; readonly reasons: readonly string[] };
+}
+
+function apiOf({ config, clock, accounts, addresses, origins, metrics, audit, report, readiness }: ApiParts): Api {
+  const issue = accounts === null ? null : issuerOf(config, clock);
+  return createApi({
+    accounts:
+      accounts === null || issue === null
+        ? null
+        : { store: accounts, canRegister: config.accounts === "on", issueToken: issue },
+    addresses,
+    allowedOrigins: origins.allowed,
+    isEndpoint: (path) => findEndpoint(path) !== undefined,
+    metrics: {
+      token: config.metricsToken,
+      open: !config.production,
+      render: () => metrics.render(),
+      contentType: metrics.contentType,
+    },
+    readiness,
+    clock,
+    audit: (event) => audit.record(event),
+    logFailure: report,
+  });
+}
+
+/** Null without a secret: tokens of this node's own need one. */
+function issuerOf(config: Config, clock: Clock, ttlS: number = config.tokenTtlS): Issuer | null {
+  if (config.jwtSecret === null) return null;
+  const accepted = config.jwtAlgorithms;
+  const algorithm = accepted.length === 0 ? "HS256" : HMAC_ALGORITHMS.find((name) => accepted.includes(name));
+  if (algorithm === undefined) return null;
+  return createIssuer(
+    {
+      secret: config.jwtSecret,
+      algorithm,
+      ttlS,
+      issuer: config.jwtIssuer,
+      audience: config.jwtAudience,
+      typ: config.jwtTyp,
+      userIdClaim: config.jwtUserIdClaim,
+    },
+    clock,
+  );
+}
+
+function reasonsAgainst(reasons: Readonly<Record<string, boolean>>): { ready: boolean; reasons: string[] } {
+  const standing = Object.keys(reasons).filter((reason) => reasons[reason] === true);
+  return { ready: standing.length === 0, reasons: standing };
+}
+
+function handlerOf(hub: Hub, handshakes: Handshakes, api: Api, report: Observation["report"]): Handler<Connection> {
+  return {
+    upgrade: (handshake) => handshakes.upgrade(handshake),
+    open: (socket, connection) => hub.open(socket, connection),
+    abandoned: (connection) => hub.abandoned(connection),
+    message: (connection, data) => hub.message(connection, data),
+    drain: () => undefined,
+    pong: (connection) => hub.pong(connection),
+    close: (connection, code) => hub.close(connection, code),
+    fetch: (request, peer) => api.fetch(request, peer),
+    failed: (error) => report(error, crypto.randomUUID()),
+  };
+}
+
+function summaryOf(config: Config, url: string, engine: string, broker: string): string {
+  const next =
+    config.accounts === "on"
+      ? `try: curl -X POST ${url}/api/register -H 'Content-Type: application/json' -d '{"username":"ada","password":"correct horse"}'`
+      : `try: curl ${url}/ready`;
+  return `Tautline listens on ${url} · engine ${engine} · broker ${broker} · ${next}`;
+}
+
+/** Adds an account to the store of the configuration, whether or not a node runs on it. */
+export async function addUser(
+  config: Config,
+  username: string,
+  password: string,
+  role: string,
+): Promise<{ id: string }> {
+  const problem = accountProblem(username, password, role);
+  if (problem !== null) throw new Error(`The ${problem} cannot be used: ${ACCOUNT_RULES[problem]}.`);
+  const accounts = await openAccounts(config.databasePath, { clock: systemClock, defaultRole: config.defaultRole });
+  try {
+    const { id } = await accounts.register(username, password, role);
+    return { id };
+  } catch (error) {
+    if (error instanceof ProtocolError && error.code === "CONFLICT")
+      throw new Error(`There is an account ${username} already.`);
+    throw error;
+  } finally {
+    accounts.close();
+  }
+}
+
+/** A token that a node with this configuration accepts. */
+export async function signToken(
+  config: Config,
+  claims: { sub: string; username?: string; role?: string; ttlS: number },
+): Promise<string> {
+  const issue = issuerOf(config, systemClock, claims.ttlS);
+  if (issue === null) throw new Error("JWT_SECRET is not set, or JWT_ALGORITHMS has no HS algorithm.");
+  const { sub: id, username = id, role = config.defaultRole } = claims;
+  const { token } = await issue({ id, username, role });
+  return token;
+}

@@ -1,0 +1,125 @@
+import { createHmac } from "node:crypto";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { loadConfig } from "../../src/config.ts";
+import type { NodeParts, RunningNode } from "../../src/node.ts";
+import { startNode } from "../../src/node.ts";
+import type { UpgradeRequest } from "./http.ts";
+import { RawPeer } from "./peer.ts";
+
+export const SECRET = "kR7vQ2xW9mB4nT6yL1pZ8cF3hJ5gD0sA";
+
+/** A real node on a free port with its logs in a directory of its own, gone when the test is over. */
+export class TestNode {
+  readonly port: number;
+  readonly url: string;
+  readonly running: RunningNode;
+  readonly #directory: string;
+  readonly #peers: RawPeer[] = [];
+
+  private constructor(running: RunningNode, directory: string) {
+    this.running = running;
+    this.port = running.address.port;
+    this.url = running.address.url;
+    this.#directory = directory;
+  }
+
+  /** `settings` by their names in the environment. */
+  static async start(
+    settings: Record<string, string> = {},
+    parts: Omit<NodeParts, "logTarget"> = {},
+  ): Promise<TestNode> {
+    const directory = mkdtempSync(join(tmpdir(), "tautline-"));
+    const env = {
+      NODE_ENV: "test",
+      PORT: "0",
+      NODE_ID: "node-1",
+      JWT_SECRET: SECRET,
+      ACCOUNTS: "off",
+      AUDIT_FILE: join(directory, "audit.log"),
+      DATABASE_URL: `sqlite://${join(directory, "accounts.db")}`,
+      DRAIN_MS: "100",
+      ...settings,
+    };
+    const { config } = loadConfig(env, (path) => readFileSync(path, "utf8"));
+    const running = await startNode(config, { ...parts, logTarget: join(directory, "node.log") });
+    return new TestNode(running, directory);
+  }
+
+  /** A TCP connection to the node, ended with it. */
+  async peer(): Promise<RawPeer> {
+    const peer = await RawPeer.connect(this.port);
+    this.#peers.push(peer);
+    return peer;
+  }
+
+  /** A connection whose upgrade was answered 101. */
+  async upgraded(request: UpgradeRequest): Promise<RawPeer> {
+    const peer = await this.peer();
+    const { status } = await peer.upgrade(request);
+    if (status !== 101) throw new Error(`the upgrade was answered ${status}`);
+    return peer;
+  }
+
+  /** A connection of a user on `/ws` that has been greeted. */
+  async connect(userId: string, claims: Record<string, unknown> = {}): Promise<RawPeer> {
+    const peer = await this.upgraded({ path: `/ws?token=${token({ sub: userId, username: userId, ...claims })}` });
+    await peer.jsonOfType("connected");
+    return peer;
+  }
+
+  /** The same, and it is a member of the room. */
+  async member(userId: string, roomSlug: string): Promise<RawPeer> {
+    const peer = await this.connect(userId);
+    peer.text(JSON.stringify({ type: "join_room", roomSlug }));
+    await peer.jsonOfType("room_joined");
+    return peer;
+  }
+
+  /** What the audit log holds once everything is written. Ends the node. */
+  async auditAfterStop(): Promise<Record<string, unknown>[]> {
+    await this.running.stop();
+    return linesOf(join(this.#directory, "audit.log"));
+  }
+
+  async logAfterStop(): Promise<Record<string, unknown>[]> {
+    await this.running.stop();
+    return linesOf(join(this.#directory, "node.log"));
+  }
+
+  /** Everything that was logged or audited, as text. */
+  async writtenAfterStop(): Promise<string> {
+    await this.running.stop();
+    return ["node.log", "audit.log"].map((name) => readOrEmpty(join(this.#directory, name))).join("");
+  }
+
+  async stop(): Promise<void> {
+    for (const peer of this.#peers) peer.destroy();
+    await this.running.stop();
+    rmSync(this.#directory, { recursive: true, force: true });
+  }
+}
+
+function readOrEmpty(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return "";
+  }
+}
+
+function linesOf(path: string): Record<string, unknown>[] {
+  const lines = readOrEmpty(path)
+    .split("\n")
+    .filter((line) => line !== "");
+  return lines.map((line) => JSON.parse(line));
+}
+
+/** An HS256 token, made without the library that the node checks it with. Valid for an hour unless the claims say otherwise. */
+export function token(claims: Record<string, unknown> = {}, secret: string = SECRET): string {
+  const nowS = Math.floor(Date.now() / 1_000);
+  const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
+  const signed = `${encode({ alg: "HS256", typ: "JWT" })}.${encode({ sub: "u1", iat: nowS, exp: nowS + 3_600, ...claims })}`;
+  return `${signed}.${createHmac("sha256", secret).update(signed).digest("base64url")}`;
+}
