@@ -36,7 +36,7 @@ export interface Socket {
 
 /** One upgrade request. Everything is copied: safe to keep and to read after an `await`. */
 export interface Handshake {
-  /** The path as it was sent, undecoded, without the query. */
+  /** The path without the query: dot segments resolved, percent-encoding as it was sent. */
   readonly path: string;
   /** Without the `?`; "" when there is none. */
   readonly query: string;
@@ -87,7 +87,7 @@ export interface Handler<S> {
   pong(session: S): void;
   /** Exactly once after `open`. 1006 when no close frame was seen: gone, killed over the limit, or a protocol error. */
   close(session: S, code: number, reason: string): void;
-  /** Every other HTTP request. `request.url` has a well-formed host, whatever the client sent. */
+  /** Every other HTTP request; one with a malformed or doubled Host was answered 400. `request.url` has a host that URL parsers take. */
   fetch(request: Request, peer: Peer): Response | Promise<Response>;
   failed(error: unknown): void;
 }

@@ -1,0 +1,9 @@
+import { createBunEngine } from "../../src/engine/bun.ts";
+import { engineContract } from "./engine.ts";
+import { startContractServer } from "./engine-server.ts";
+
+engineContract({
+  name: "Bun",
+  start: (options) => startContractServer(createBunEngine, options),
+  skip: [],
+});
