@@ -46,5 +46,7 @@ export interface Broker {
   /** Drops what is too old; called once a second. */
   sweep(): void;
   readonly ready: boolean;
+  /** Topics whose history was given up for the memory bound, since the start. */
+  readonly evictedTopics: number;
   stop(): Promise<void>;
 }

@@ -23,6 +23,7 @@ const MAX_ENDED = 100_000;
 export class MemoryBroker implements Broker {
   readonly name = "memory";
   readonly ready = true;
+  evictedTopics = 0;
   readonly #deliver: Deliver;
   readonly #clock: Clock;
   readonly #bounds: StreamBounds;
@@ -120,6 +121,7 @@ export class MemoryBroker implements Broker {
     for (const [topic, stream] of this.#keeping) {
       if (this.#bytes <= this.#maxBytes) return;
       this.#forget(topic, stream);
+      this.evictedTopics += 1;
     }
   }
 

@@ -180,6 +180,7 @@ export function brokerContract({ name, start, skip = [] }: BrokerContract): void
       expect((await broker.history("room:quiet", quiet, 10)).recovered).toBe(false);
       expect(offsets((await broker.history("room:busy", null, 10)).messages)).toEqual([busy.offset]);
       expect((await broker.position("room:quiet")).offset).toBe(2);
+      expect(broker.evictedTopics).toBe(1);
     });
 
     promise("an hour after a topic's last message starts it again, in another epoch", async () => {
