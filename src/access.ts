@@ -76,10 +76,13 @@ export interface Access {
   hasHistory(topic: string): boolean;
 }
 
+const NONE: readonly string[] = [];
+
 export function compileAccess(options: AccessOptions): Access {
   const namespaces = new Map(Object.entries(options.namespaces));
   const publicTopics = new Set(options.publicTopics);
   const permissionsByRole = invert(options.permissions);
+  const listByRole = new Map([...permissionsByRole].map(([role, held]) => [role, [...held].toSorted()]));
 
   function hasPermission(principal: Principal, permission: string): boolean {
     if (principal.permissions.includes(permission)) return true;
@@ -110,9 +113,14 @@ export function compileAccess(options: AccessOptions): Access {
     },
     hasPermission,
     permissionsOf(principal) {
+      // Tokens without a list of their own share that of their role: every greeting asks for it.
+      const [role] = principal.roles;
+      if (role !== undefined && principal.roles.length === 1 && principal.permissions.length === 0) {
+        return listByRole.get(role) ?? NONE;
+      }
       const all = new Set(principal.permissions);
-      for (const role of principal.roles) {
-        for (const permission of permissionsByRole.get(role) ?? []) all.add(permission);
+      for (const name of principal.roles) {
+        for (const permission of permissionsByRole.get(name) ?? []) all.add(permission);
       }
       return [...all].toSorted();
     },

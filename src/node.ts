@@ -72,7 +72,7 @@ export async function startNode(config: Config, parts: NodeParts = {}): Promise<
       : await openAccounts(config.databasePath, { clock, defaultRole: config.defaultRole });
   const authenticator = configured(() => authenticatorOf(config, clock, accounts));
 
-  const broker = new MemoryBroker(config, clock, (topic, message) => hub.rooms.deliver(topic, message));
+  const broker = new MemoryBroker(config, clock, (topic, message) => hub.deliver(topic, message));
   const hub: Hub = new Hub(config, {
     engine: { publish: (topic, frame) => engine.publish(topic, frame) },
     access: compileAccess(DEFAULT_ACCESS),
@@ -156,6 +156,9 @@ function observe(config: Config, clock: Clock, logTarget: number | string): Obse
   const { nodeId } = config;
   const log = createLog({ level: config.logLevel, nodeId, sink: logSink, clock });
   const audit = createAudit(auditSink, { nodeId, marked: config.auditFile === null }, clock);
+  if (config.auditFile !== null && audit.failure !== null) {
+    throw new ConfigError([{ name: "AUDIT_FILE", problem: `cannot be opened (${audit.failure})` }]);
+  }
   let hub: Hub | null = null;
   const metrics = createMetrics(
     {
@@ -164,6 +167,7 @@ function observe(config: Config, clock: Clock, logTarget: number | string): Obse
       topics: () => hub?.rooms.size ?? 0,
       memberships: () => hub?.rooms.memberships ?? 0,
       brokerUp: () => hub?.broker.ready ?? false,
+      evictedTopics: () => hub?.broker.evictedTopics ?? 0,
       auditErrors: () => audit.errors,
       auditLost: () => audit.lost,
       logErrors: () => logSink.errors,

@@ -21,6 +21,8 @@ type Ip = ipaddr.IPv4 | ipaddr.IPv6;
 
 /** A header that is longer than this is not read: no chain of proxies is. */
 const MAX_FORWARDED_LENGTH = 2_048;
+/** Peers that are remembered. */
+const MAX_KNOWN = 10_000;
 const LOCAL_RANGES = new Set(["loopback", "private", "uniqueLocal", "linkLocal", "unspecified"]);
 
 /**
@@ -31,6 +33,7 @@ export class Addresses {
   readonly #trusted: readonly [Ip, number][];
   readonly #header: string;
   readonly #warn: (peer: string) => void;
+  readonly #known = new Map<string, ClientAddress>();
   #hasWarned = false;
 
   /** Throws `Error` naming the entry of `trustedProxies` that is none. `warn` is called once, for a proxy that nobody named. */
@@ -43,6 +46,19 @@ export class Addresses {
   find(peerAddress: string, header: (name: string) => string | null): ClientAddress {
     const forwarded = header(this.#header);
     if (peerAddress === "") return this.#fromSocketFile(forwarded);
+    // Without the header the peer says everything: its connections share what was found for the first.
+    if (forwarded === null) return this.#known.get(peerAddress) ?? this.#remember(peerAddress);
+    return this.#findForwarded(peerAddress, forwarded);
+  }
+
+  #remember(peerAddress: string): ClientAddress {
+    if (this.#known.size >= MAX_KNOWN) this.#known.clear();
+    const client = this.#findForwarded(peerAddress, null);
+    this.#known.set(peerAddress, client);
+    return client;
+  }
+
+  #findForwarded(peerAddress: string, forwarded: string | null): ClientAddress {
     const peer = parseIp(peerAddress);
     if (peer === null) return { address: "", key: null, isProxied: false };
     if (this.#isTrusted(peer)) {
@@ -65,7 +81,7 @@ export class Addresses {
   #client(forwarded: string | null): Ip | null {
     if (forwarded === null || forwarded.length > MAX_FORWARDED_LENGTH) return null;
     let last: Ip | null = null;
-    for (const part of forwarded.split(",").reverse()) {
+    for (const part of forwarded.split(",").toReversed()) {
       const ip = parseForwarded(part.trim());
       if (ip === null) return last;
       last = ip;

@@ -67,12 +67,11 @@ export class Drain {
     const batches = Math.max(1, Math.floor((this.#options.drainMs * BATCHES_PER_SECOND) / 1_000));
     const batchSize = Math.max(1, Math.ceil(connections.length / batches));
     const pauseMs = this.#options.drainMs / Math.ceil(connections.length / batchSize);
+    // The first batch at once: a node with one connection need not wait for the others.
     while (connections.length > 0) {
-      await this.#wait(pauseMs);
-      for (const connection of connections.splice(0, batchSize)) {
-        this.#close(connection);
-      }
+      for (const connection of connections.splice(0, batchSize)) this.#close(connection);
       if (this.#hub.connections.size === 0) return;
+      await this.#wait(pauseMs);
     }
     // Whoever was still in the middle of its handshake when the list was made.
     for (const connection of [...this.#hub.connections]) this.#close(connection);

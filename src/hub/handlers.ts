@@ -77,7 +77,7 @@ function joinRoom(hub: Hub, connection: Connection, frame: ClientFrame<"join_roo
   const topic = roomTopic(frame.roomSlug);
   requireAccess(hub, connection, "read", topic);
   const isMember = hub.isMember(connection, topic);
-  if (!isMember && connection.rooms.length - hub.automaticTopics(connection) >= hub.options.maxTopicsPerConnection) {
+  if (!isMember && connection.rooms.length - hub.automaticRooms(connection) >= hub.options.maxTopicsPerConnection) {
     throw new ProtocolError("TOPIC_LIMIT", { limit: hub.options.maxTopicsPerConnection });
   }
   const position = hub.broker.position(topic);
@@ -169,7 +169,7 @@ function acknowledge(
 }
 
 function typing(hub: Hub, connection: Connection, frame: ClientFrame<"typing">): void {
-  const room = requireMember(hub, connection, topicOf(frame));
+  const room = requirePresence(hub, connection, topicOf(frame));
   const { wireId, username, id } = principalOf(connection);
   if (!hub.presence.shouldTellTyping(room, id, frame.isTyping)) return;
   hub.rooms.announceToOthers(connection, room, {
@@ -183,7 +183,7 @@ function typing(hub: Hub, connection: Connection, frame: ClientFrame<"typing">):
 }
 
 function presence(hub: Hub, connection: Connection, frame: ClientFrame<"presence">): void {
-  const room = requireMember(hub, connection, topicOf(frame));
+  const room = requirePresence(hub, connection, topicOf(frame));
   connection.send({
     type: "presence_state",
     ...replyTo(frame),
@@ -207,6 +207,12 @@ function requireMember(hub: Hub, connection: Connection, topic: string): Room {
   const room = hub.rooms.get(topic);
   if (room === undefined || !connection.rooms.includes(room)) throw new ProtocolError("NOT_A_MEMBER");
   return room;
+}
+
+/** A member is not enough where nobody is announced: automatic topics have members too. */
+function requirePresence(hub: Hub, connection: Connection, topic: string): Room {
+  if (!hub.access.hasPresence(topic)) throw new ProtocolError("FORBIDDEN");
+  return requireMember(hub, connection, topic);
 }
 
 function principalOf(connection: Connection): Principal {

@@ -69,10 +69,12 @@ export class Handshakes {
     const client = this.#ports.addresses.find(handshake.peerAddress, (name) => handshake.header(name));
     const request: UpgradeRequest = { handshake, client, startedMs: this.#ports.clock.monotonic() };
     const endpoint = findEndpoint(handshake.path);
+    let found: Credential | null = null;
     try {
       if (endpoint === undefined) throw new ProtocolError("NOT_FOUND");
       this.#admit(client);
       const credential = this.#ports.findCredential(handshake, endpoint.readsCookies);
+      found = credential;
       this.#checkOrigin(handshake, client, credential);
       if (credential === null) {
         if (!endpoint.authenticatesByFrame) throw new ProtocolError("AUTH_REQUIRED");
@@ -81,21 +83,29 @@ export class Handshakes {
       const principal = this.#ports.authenticator.authenticate(credential, client.key);
       if (!(principal instanceof Promise)) return this.#accept(request, endpoint, credential, principal);
       return principal
-        .then((known) => this.#accept(request, endpoint, credential, known))
-        .catch((error: unknown) => this.#refuse(request, endpoint, error));
+        .then((known) => {
+          this.#checkCapacity(); // Others came while this one waited.
+          return this.#accept(request, endpoint, credential, known);
+        })
+        .catch((error: unknown) => this.#refuse(request, endpoint, credential, error));
     } catch (error) {
-      return this.#refuse(request, endpoint, error);
+      return this.#refuse(request, endpoint, found, error);
     }
   }
 
-  /** Whether this node takes any connection now, and this address one more. */
-  #admit(client: ClientAddress): void {
+  /** Whether this node takes any connection now. */
+  #checkCapacity(): void {
     const refusal = this.#ports.admission();
     if (refusal !== null) throw refusal;
     const { maxConnections } = this.#options;
     if (maxConnections !== null && this.#hub.connections.size >= maxConnections) {
       throw new ProtocolError("OVERLOADED", { retryAfterMs: 1_000 });
     }
+  }
+
+  /** The same, and whether this address may have one more. */
+  #admit(client: ClientAddress): void {
+    this.#checkCapacity();
     if (client.key === null) return;
     const retryAfterMs = this.#buckets.take(client.key, 1, this.#ports.clock.monotonic());
     if (retryAfterMs > 0) throw new ProtocolError("RATE_LIMITED", { retryAfterMs });
@@ -119,7 +129,7 @@ export class Handshakes {
     if (principal === null) {
       this.#hub.enterPending(connection, this.#options.maxPendingConnections, MAX_PENDING_PER_ADDRESS);
     } else {
-      connection.user = this.#hub.users.admit(principal.id, this.#ports.clock.monotonic());
+      connection.user = this.#hub.users.admit(principal.id);
       this.#hub.metrics.authentications.add("OK");
     }
     this.#record(request, 101, "OK", connection);
@@ -151,11 +161,17 @@ export class Handshakes {
   }
 
   /** Instead of the upgrade, or behind it where the endpoint tells its verdict on a token that way. */
-  #refuse(request: UpgradeRequest, endpoint: Endpoint | undefined, failure: unknown): Accept<Connection> | Refuse {
+  #refuse(
+    request: UpgradeRequest,
+    endpoint: Endpoint | undefined,
+    credential: Credential | null,
+    failure: unknown,
+  ): Accept<Connection> | Refuse {
     const { handshake, client } = request;
     const error = asProtocolError(failure, this.#hub.report);
     if (endpoint?.refusesBy === "frame" && VERDICTS.has(error.code)) {
-      const accept = this.#connection(request, endpoint, null, null);
+      // A browser that offered subprotocols and is answered none fails the connection: it would not see the verdict.
+      const accept = this.#connection(request, endpoint, credential, null);
       accept.session.doom = error;
       this.#record(request, 101, error.code, accept.session);
       return accept;

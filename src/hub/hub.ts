@@ -1,13 +1,13 @@
 import type { Access } from "../access.ts";
 import type { Authenticator } from "../auth/authenticate.ts";
-import type { Broker, Position } from "../broker/broker.ts";
-import type { Engine, Socket } from "../engine/engine.ts";
+import type { Broker, Position, Positioned } from "../broker/broker.ts";
+import type { Engine, Frame, Socket } from "../engine/engine.ts";
 import type { Audit, AuditEventName, AuditResult } from "../observe/audit.ts";
 import type { Clock } from "../observe/clock.ts";
 import type { Metrics } from "../observe/metrics.ts";
 import type { CloseCode, ErrorCode } from "../protocol/codes.ts";
 import { ERRORS, ProtocolError } from "../protocol/codes.ts";
-import type { MessageBody } from "../protocol/codec.ts";
+import type { Codec, MessageBody } from "../protocol/codec.ts";
 import type { Welcome } from "../protocol/frames.ts";
 import type { ClientAddress } from "./address.ts";
 import type { Connection } from "./connection.ts";
@@ -16,7 +16,7 @@ import { checkExpiry, checkPulse, slotsOf } from "./heartbeat.ts";
 import { Presence } from "./presence.ts";
 import { receive, wait } from "./receive.ts";
 import { Rooms } from "./rooms.ts";
-import { greet, refuse } from "./session.ts";
+import { automaticTopicsOf, greet, refuse } from "./session.ts";
 import { Users } from "./users.ts";
 
 export interface HubOptions extends HeartbeatOptions {
@@ -121,7 +121,6 @@ export class Hub {
     const { principal } = connection;
     if (principal === null) return;
     connection.state = "open";
-    connection.user?.connections.push(connection);
     this.#auditAccepted(connection);
     const greeting = greet(this, connection, principal, connection.endpoint.greeting);
     if (greeting !== undefined) wait(this, connection, null, greeting);
@@ -131,7 +130,6 @@ export class Hub {
   authenticated(connection: Connection): void {
     this.#leavePending(connection);
     connection.state = "open";
-    connection.user?.connections.push(connection);
     this.metrics.authentications.add("OK");
     this.#auditAccepted(connection);
   }
@@ -153,6 +151,8 @@ export class Hub {
     connection.state = "gone";
     if (!this.connections.delete(connection)) return;
     this.release(connection);
+    // The engine's own limit ends a connection as a lost one: what the last sweep saw tells them apart.
+    if (connection.endedBy === null && code === 1006 && connection.overUnsent > 0) this.#countSlowConsumer(connection);
     const endedBy = connection.endedBy ?? code;
     const left = [...connection.rooms];
     this.rooms.leaveAll(connection);
@@ -205,8 +205,34 @@ export class Hub {
     return room !== undefined && connection.rooms.includes(room);
   }
 
-  automaticTopics(connection: Connection): number {
-    return connection.principal === null ? 0 : 1 + connection.principal.follows.length;
+  /** How many of the connection's rooms it did not ask for: all automatic topics but the user's own, which is no room. */
+  automaticRooms(connection: Connection): number {
+    return connection.principal === null ? 0 : automaticTopicsOf(connection.principal).length - 1;
+  }
+
+  /** From now on the connection receives what is sent to its user. */
+  attachToUser(connection: Connection): void {
+    const { user } = connection;
+    if (user !== null && !user.connections.includes(connection)) user.connections.push(connection);
+  }
+
+  /** A message with its position, to everyone on this node who is in its topic. */
+  deliver(topic: string, message: Positioned): void {
+    if (topic.startsWith("user:")) this.#deliverToUser(topic.slice("user:".length), message);
+    else this.rooms.deliver(topic, message);
+  }
+
+  /** A user has a handful of connections: sending to each is cheaper than a native topic for everyone who might be sent to. */
+  #deliverToUser(userId: string, { body, offset, epoch }: Positioned): void {
+    const connections = this.users.get(userId)?.connections ?? [];
+    const frames = new Map<Codec, Frame>();
+    for (const { codec, socket } of connections) {
+      const frame = frames.get(codec) ?? codec.encodePositioned(body, offset, epoch);
+      frames.set(codec, frame);
+      socket.send(frame);
+    }
+    this.metrics.counters.messagesOut += frames.size;
+    this.metrics.counters.messagesDelivered += connections.length;
   }
 
   /** Leaves a topic on the client's request; nothing happens when it is not in it. */
@@ -306,6 +332,7 @@ export class Hub {
 
   #check(connection: Connection, nowMs: number, wallMs: number): void {
     this.#checkUnsent(connection);
+    if (connection.state === "gone") return;
     const isPingTurn = connection.pingSlot === this.#slot;
     const pulse = checkPulse(connection.lastSeenMs, nowMs, isPingTurn, this.options);
     if (pulse === "lost") {
@@ -314,6 +341,7 @@ export class Hub {
       return;
     }
     if (pulse === "ping") this.#ping(connection, wallMs);
+    if (connection.user !== null) this.users.rest(connection.user, nowMs);
     const expiresAtMs = connection.principal?.expiresAtMs ?? null;
     const toleranceMs = this.options.clockToleranceS * 1_000;
     const expiry = checkExpiry(expiresAtMs, connection.wasExpiryAnnounced, wallMs, toleranceMs);
@@ -337,8 +365,12 @@ export class Hub {
     }
     connection.overUnsent += 1;
     if (connection.overUnsent < 2) return;
+    this.#countSlowConsumer(connection);
+    connection.close(4013);
+  }
+
+  #countSlowConsumer(connection: Connection): void {
     this.metrics.counters.slowConsumers += 1;
     this.audit("slow.consumer", connection, "refused", "SLOW_CONSUMER");
-    connection.close(4013);
   }
 }

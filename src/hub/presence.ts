@@ -4,8 +4,7 @@ import type { Principal } from "../protocol/principal.ts";
 import type { Room, Rooms } from "./rooms.ts";
 
 /** A user in a topic: one, however many of the user's connections are there. */
-interface Occupant {
-  readonly user: WireUser;
+interface Occupant extends WireUser {
   connections: number;
   /** While no connection is left: when the user counts as gone, in monotonic milliseconds. 0 otherwise. */
   heldUntilMs: number;
@@ -58,9 +57,10 @@ export class Presence {
       occupant.heldUntilMs = 0;
       return;
     }
-    const user = { userId: principal.wireId, username: principal.username };
-    room.occupants.set(principal.id, { user, connections: 1, heldUntilMs: 0, typingSinceMs: null });
-    this.#announce("user_joined", room, user);
+    const { wireId: userId, username } = principal;
+    const joined = { userId, username, connections: 1, heldUntilMs: 0, typingSinceMs: null };
+    room.occupants.set(principal.id, joined);
+    this.#announce("user_joined", room, joined);
   }
 
   /**
@@ -107,7 +107,7 @@ export class Presence {
     for (const [userId, occupant] of occupants) {
       if (users.length === PRESENCE_PAGE) return { users, next: lastId };
       if (isPast) {
-        users.push(occupant.user);
+        users.push({ userId: occupant.userId, username: occupant.username });
         lastId = userId;
       } else if (userId === after) {
         isPast = true;
@@ -133,13 +133,14 @@ export class Presence {
 
   #remove(room: Room, userId: string, occupant: Occupant): void {
     room.occupants?.delete(userId);
-    this.#announce("user_left", room, occupant.user);
+    this.#announce("user_left", room, occupant);
     this.#rooms.freeIfEmpty(room);
   }
 
-  #announce(type: "user_joined" | "user_left", room: Room, user: WireUser): void {
+  #announce(type: "user_joined" | "user_left", room: Room, { userId, username }: WireUser): void {
     if (room.members === 0) return;
     const { place } = room;
-    this.#rooms.announce(room, { type, data: { ...user, ...place }, ...place, timestamp: this.#clock.now() });
+    const data = { userId, username, ...place };
+    this.#rooms.announce(room, { type, data, ...place, timestamp: this.#clock.now() });
   }
 }

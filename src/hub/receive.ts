@@ -6,7 +6,6 @@ import { asProtocolError, errorContext, errorFrame } from "./errors.ts";
 import type { Row } from "./handlers.ts";
 import { findRow } from "./handlers.ts";
 import type { Hub } from "./hub.ts";
-import { take } from "./limits.ts";
 import { authenticate } from "./session.ts";
 
 /** A frame costs one token per this many bytes begun. */
@@ -14,6 +13,8 @@ const BYTES_PER_TOKEN = 4_096;
 const MAX_REFUSED_FRAMES = 100;
 const MAX_UNAUTHENTICATED_FRAMES = 10;
 const MAX_UNAUTHENTICATED_BYTES = 8_192;
+/** What a client whose frames outran the one that waits is told to wait itself. */
+const FULL_QUEUE_RETRY_MS = 1_000;
 
 type Decoded = Readonly<Record<string, unknown>>;
 
@@ -33,7 +34,7 @@ function process(hub: Hub, connection: Connection, data: string | Uint8Array): v
   let decoded: Decoded | null = null;
   try {
     if (connection.state === "pending") rejectIfLarge(connection, data);
-    decoded = decodeFrame(data);
+    decoded = decode(hub, connection, data);
     const pending =
       connection.state === "pending"
         ? processUnauthenticated(hub, connection, decoded)
@@ -41,6 +42,16 @@ function process(hub: Hub, connection: Connection, data: string | Uint8Array): v
     if (pending !== undefined) wait(hub, connection, decoded, pending);
   } catch (error) {
     answer(hub, connection, decoded, error);
+  }
+}
+
+/** A frame that nobody can read costs what a readable one would: its answer is no cheaper. */
+function decode(hub: Hub, connection: Connection, data: string | Uint8Array): Decoded {
+  try {
+    return decodeFrame(data);
+  } catch (error) {
+    if (connection.state === "open") charge(hub, connection, undefined, data);
+    throw error;
   }
 }
 
@@ -74,7 +85,7 @@ function charge(hub: Hub, connection: Connection, row: Row | undefined, data: st
   const budget = row?.budget ?? "messages";
   if (user === null || budget === "free") return;
   const cost = (row?.cost ?? 1) * tokensOf(data);
-  const retryAfterMs = take(user[budget], hub.users.limits[budget], cost, hub.clock.monotonic());
+  const retryAfterMs = hub.users.take(user, budget, cost, hub.clock.monotonic());
   if (retryAfterMs === 0) {
     connection.refusedFrames = 0;
     return;
@@ -129,7 +140,7 @@ function enqueue(hub: Hub, connection: Connection, waiting: (string | Uint8Array
   connection.waitingBytes += Buffer.byteLength(data);
   if (waiting.length >= MAX_WAITING_FRAMES || connection.waitingBytes > MAX_WAITING_BYTES) {
     waiting.length = 0;
-    hub.end(connection, 4029);
+    connection.close(4029, JSON.stringify({ retryAfterMs: FULL_QUEUE_RETRY_MS }));
     return;
   }
   waiting.push(data);

@@ -1,10 +1,12 @@
+import * as v from "valibot";
 import type { Position } from "../broker/broker.ts";
 import type { CloseCode, ErrorCode } from "../protocol/codes.ts";
 import { ERRORS, ProtocolError } from "../protocol/codes.ts";
 import type { FrameId, Welcome } from "../protocol/frames.ts";
+import { clientFrames } from "../protocol/frames.ts";
 import type { Principal } from "../protocol/principal.ts";
 import type { Connection } from "./connection.ts";
-import { asProtocolError } from "./errors.ts";
+import { asProtocolError, errorContext } from "./errors.ts";
 import type { Hub } from "./hub.ts";
 
 /**
@@ -12,9 +14,11 @@ import type { Hub } from "./hub.ts";
  * Source: docs/protocol.md, "Endpoints" and "Where the token is".
  */
 
-/** The topics that a user receives without asking. */
+const USER_TOPIC = "user:";
+
+/** The topics that a user receives without asking: each once, however often the token names it. */
 export function automaticTopicsOf(principal: Principal): string[] {
-  return [`user:${principal.id}`, ...principal.follows.map((id) => `followers:${id}`)];
+  return [USER_TOPIC + principal.id, ...new Set(principal.follows.map((id) => `followers:${id}`))];
 }
 
 /** The `auth` frame of a connection that has not authenticated yet. */
@@ -23,35 +27,31 @@ export function authenticate(
   connection: Connection,
   decoded: Readonly<Record<string, unknown>>,
 ): void | Promise<void> {
-  const { token, id } = decoded;
-  if (typeof token !== "string") return refuse(hub, connection, new ProtocolError("BAD_MESSAGE"));
-  const replyId = typeof id === "string" || typeof id === "number" ? id : undefined;
+  const { id } = errorContext(decoded);
   try {
-    const principal = hub.authenticator.verify(token, connection.client.key);
-    if (!(principal instanceof Promise)) return admit(hub, connection, principal, replyId);
+    const frame = v.safeParse(clientFrames.auth, decoded, { abortEarly: true });
+    if (!frame.success) throw new ProtocolError("BAD_MESSAGE");
+    const principal = hub.authenticator.verify(frame.output.token, connection.client.key);
+    if (!(principal instanceof Promise)) return admit(hub, connection, principal, id);
     return principal
-      .then((known) => admit(hub, connection, known, replyId))
-      .catch((error: unknown) => refuseFor(hub, connection, error));
+      .then((known) => admit(hub, connection, known, id))
+      .catch((error: unknown) => refuse(hub, connection, asProtocolError(error, hub.report), id));
   } catch (error) {
-    return refuseFor(hub, connection, error);
+    return refuse(hub, connection, asProtocolError(error, hub.report), id);
   }
 }
 
 function admit(hub: Hub, connection: Connection, principal: Principal, id: FrameId | undefined): void | Promise<void> {
   // The peer may have gone, or the deadline passed, while the token was checked.
   if (connection.state !== "pending") return;
-  connection.user = hub.users.admit(principal.id, hub.clock.monotonic());
+  connection.user = hub.users.admit(principal.id);
   connection.principal = principal;
   hub.authenticated(connection);
   return greet(hub, connection, principal, connection.endpoint.greeting, id);
 }
 
-function refuseFor(hub: Hub, connection: Connection, error: unknown): void {
-  refuse(hub, connection, asProtocolError(error, hub.report));
-}
-
 /** Tells why, and ends the connection with the code that belongs to it. */
-export function refuse(hub: Hub, connection: Connection, { code, details }: ProtocolError): void {
+export function refuse(hub: Hub, connection: Connection, { code, details }: ProtocolError, id?: FrameId): void {
   if (connection.state === "gone") return;
   const { retryAfterMs } = details;
   hub.metrics.authentications.add(code);
@@ -60,6 +60,7 @@ export function refuse(hub: Hub, connection: Connection, { code, details }: Prot
     type: "auth_error",
     code,
     message: "Authentication failed",
+    ...(id !== undefined && { id }),
     ...(retryAfterMs !== undefined && { retryAfterMs }),
     timestamp: hub.clock.now(),
   });
@@ -84,7 +85,7 @@ export function greet(
   for (const topic of topics) {
     const position = hub.broker.position(topic);
     if (position instanceof Promise) {
-      return Promise.all(topics.map((name) => hub.broker.position(name))).then((known) =>
+      return Promise.all(topics.map((name) => Promise.resolve(hub.broker.position(name)))).then((known) =>
         finishGreeting(hub, connection, principal, type, topics, known, id),
       );
     }
@@ -119,13 +120,16 @@ function finishGreeting(
     ...hub.terms,
   };
   const stamp = { ...(id !== undefined && { id }), timestamp: hub.clock.now() };
+  hub.attachToUser(connection);
   if (type === "connected") connection.send({ type, ...welcome, ...stamp });
   else connection.send({ type, message: "Authentication successful", ...welcome, ...stamp });
   joinAll(hub, connection, topics);
 }
 
+/** The topic `user:{id}` has no room: its few members are found by the user, which costs a connection nothing. */
 function joinAll(hub: Hub, connection: Connection, topics: readonly string[]): void {
   for (const topic of topics) {
+    if (topic.startsWith(USER_TOPIC)) continue;
     const room = hub.rooms.open(topic);
     if (!connection.rooms.includes(room)) hub.rooms.join(connection, room);
   }
@@ -138,11 +142,24 @@ export function refresh(
   frame: { token: string; id?: FrameId | undefined },
   answer: "auth_success" | "auth_refreshed",
 ): void | Promise<void> {
-  const principal = hub.authenticator.verify(frame.token, connection.client.key);
-  if (principal instanceof Promise) {
-    return principal.then((known) => finishRefresh(hub, connection, known, frame.id, answer));
+  try {
+    const principal = hub.authenticator.verify(frame.token, connection.client.key);
+    if (!(principal instanceof Promise)) return finishRefresh(hub, connection, principal, frame.id, answer);
+    return principal
+      .then((known) => finishRefresh(hub, connection, known, frame.id, answer))
+      .catch((error: unknown) => auditThenThrow(hub, connection, error));
+  } catch (error) {
+    return auditThenThrow(hub, connection, error);
   }
-  return finishRefresh(hub, connection, principal, frame.id, answer);
+}
+
+/** Somebody tried to be another user, or brought a token that is none, on a connection that is otherwise in order. */
+function auditThenThrow(hub: Hub, connection: Connection, error: unknown): never {
+  if (error instanceof ProtocolError) {
+    hub.metrics.authentications.add(error.code);
+    hub.audit("auth.failed", connection, "refused", error.code);
+  }
+  throw error;
 }
 
 function finishRefresh(
@@ -158,6 +175,7 @@ function finishRefresh(
   const automatic = automaticTopicsOf(principal);
   connection.principal = principal;
   connection.wasExpiryAnnounced = false;
+  hub.metrics.authentications.add("OK");
 
   const lost = connection.rooms
     .map((room) => room.topic)
@@ -165,7 +183,7 @@ function finishRefresh(
       automaticBefore.includes(topic) ? !automatic.includes(topic) : hub.access.may(principal, "read", topic) === "no",
     );
   for (const topic of lost) hub.removeFromTopic(connection, topic, "FORBIDDEN");
-  const kept = connection.rooms.map((room) => room.topic);
+  const kept = [USER_TOPIC + principal.id, ...connection.rooms.map((room) => room.topic)];
   const gained = automatic.filter((topic) => !kept.includes(topic));
   if (answer === "auth_success") return greet(hub, connection, principal, "auth_success", id);
   joinAll(hub, connection, gained);

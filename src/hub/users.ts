@@ -1,7 +1,7 @@
 import { ProtocolError } from "../protocol/codes.ts";
 import type { Connection } from "./connection.ts";
 import type { Bucket, Rate } from "./limits.ts";
-import { fullBucket, isFull } from "./limits.ts";
+import { fullBucket, isFull, take } from "./limits.ts";
 
 /** How long a user that has too many connections should wait before it tries again. */
 const CONNECTION_LIMIT_RETRY_MS = 5_000;
@@ -12,15 +12,17 @@ export class User {
   readonly connections: Connection[] = [];
   /** Connections that exist or are being made: the number that is limited. */
   admitted = 0;
-  readonly messages: Bucket;
-  readonly joins: Bucket;
+  /** Null while it is full: an idle user needs none. */
+  messages: Bucket | null = null;
+  joins: Bucket | null = null;
 
-  constructor(id: string, messages: Bucket, joins: Bucket) {
+  constructor(id: string) {
     this.id = id;
-    this.messages = messages;
-    this.joins = joins;
   }
 }
+
+/** Which of a user's buckets pays. */
+export type Budget = "messages" | "joins";
 
 export interface UserLimits {
   readonly maxConnectionsPerUser: number;
@@ -48,10 +50,10 @@ export class Users {
   }
 
   /** Takes a place for one more connection, which `release` gives back. Throws CONNECTION_LIMIT. */
-  admit(id: string, nowMs: number): User {
+  admit(id: string): User {
     let user = this.#users.get(id);
     if (user === undefined) {
-      user = new User(id, fullBucket(this.limits.messages, nowMs), fullBucket(this.limits.joins, nowMs));
+      user = new User(id);
       this.#users.set(id, user);
     }
     if (user.admitted >= this.limits.maxConnectionsPerUser) {
@@ -67,10 +69,24 @@ export class Users {
     if (user.admitted === 0) this.#leaving.add(user);
   }
 
+  /** Takes tokens from one of the user's buckets: 0, or the milliseconds until they are there. */
+  take(user: User, budget: Budget, cost: number, nowMs: number): number {
+    const rate = this.limits[budget];
+    const bucket = (user[budget] ??= fullBucket(rate, nowMs));
+    return take(bucket, rate, cost, nowMs);
+  }
+
+  /** Frees the buckets that are full again. */
+  rest(user: User, nowMs: number): void {
+    if (user.messages !== null && isFull(user.messages, this.limits.messages, nowMs)) user.messages = null;
+    if (user.joins !== null && isFull(user.joins, this.limits.joins, nowMs)) user.joins = null;
+  }
+
   /** Frees users that are gone and whose limits say nothing any more. */
   sweep(nowMs: number): void {
     for (const user of this.#leaving) {
-      if (isFull(user.messages, this.limits.messages, nowMs) && isFull(user.joins, this.limits.joins, nowMs)) {
+      this.rest(user, nowMs);
+      if (user.messages === null && user.joins === null) {
         this.#leaving.delete(user);
         this.#users.delete(user.id);
       }

@@ -25,13 +25,13 @@ export class TestNode {
     this.#directory = directory;
   }
 
-  /** `settings` by their names in the environment. */
+  /** `settings` by their names in the environment; null leaves one unset. */
   static async start(
-    settings: Record<string, string> = {},
+    settings: Record<string, string | null> = {},
     parts: Omit<NodeParts, "logTarget"> = {},
   ): Promise<TestNode> {
     const directory = mkdtempSync(join(tmpdir(), "tautline-"));
-    const env = {
+    const given = {
       NODE_ENV: "test",
       PORT: "0",
       NODE_ID: "node-1",
@@ -42,6 +42,8 @@ export class TestNode {
       DRAIN_MS: "100",
       ...settings,
     };
+    const env: Record<string, string> = {};
+    for (const [name, value] of Object.entries(given)) if (value !== null) env[name] = value;
     const { config } = loadConfig(env, (path) => readFileSync(path, "utf8"));
     const running = await startNode(config, { ...parts, logTarget: join(directory, "node.log") });
     return new TestNode(running, directory);
@@ -75,6 +77,30 @@ export class TestNode {
     peer.text(JSON.stringify({ type: "join_room", roomSlug }));
     await peer.jsonOfType("room_joined");
     return peer;
+  }
+
+  /** A plain HTTP request over `fetch`. */
+  http(path: string, init: RequestInit = {}): Promise<Response> {
+    return fetch(`http://127.0.0.1:${this.port}${path}`, init);
+  }
+
+  /** The samples of `/metrics`: name with labels → value. */
+  async metrics(): Promise<ReadonlyMap<string, number>> {
+    const text = await (await this.http("/metrics")).text();
+    const samples = text.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
+    return new Map(
+      samples.map((line) => [line.slice(0, line.lastIndexOf(" ")), Number(line.slice(line.lastIndexOf(" ") + 1))]),
+    );
+  }
+
+  /** Waits until a sample of `/metrics` has the value; an absent one counts as 0. */
+  async metricIs(name: string, isWanted: (value: number) => boolean, timeoutMs = 4_500): Promise<number> {
+    const deadline = performance.now() + timeoutMs;
+    for (;;) {
+      const value = (await this.metrics()).get(name) ?? 0;
+      if (isWanted(value)) return value;
+      if (performance.now() > deadline) throw new Error(`${name} stayed at ${value}`);
+    }
   }
 
   /** What the audit log holds once everything is written. Ends the node. */

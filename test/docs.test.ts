@@ -1,0 +1,106 @@
+import { describe, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { findEndpoint } from "../src/hub/endpoints.ts";
+import { CLOSES, ERRORS } from "../src/protocol/codes.ts";
+import { clientFrames } from "../src/protocol/frames.ts";
+
+/** docs/protocol.md against the code. */
+
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
+const PROTOCOL = readFileSync(`${ROOT}docs/protocol.md`, "utf8");
+
+function sourcesOf(folder: string): string[] {
+  return [...new Bun.Glob(`${folder}/**/*.ts`).scanSync({ cwd: ROOT })].map((path) =>
+    readFileSync(ROOT + path, "utf8"),
+  );
+}
+
+/** The text of one section, without its subsections' headings counting as its end. */
+function section(title: string): string {
+  const [, text] = PROTOCOL.split(`\n## ${title}\n`);
+  if (text === undefined) throw new Error(`docs/protocol.md has no section ${title}`);
+  return text.split("\n## ")[0] ?? "";
+}
+
+/** The rows of a section's tables whose first cell fits, without the marks of code. */
+function rows(title: string, first: RegExp): string[][] {
+  return section(title)
+    .split("\n")
+    .filter((line) => line.startsWith("| "))
+    .map((line) =>
+      line
+        .slice(1, -1)
+        .split("|")
+        .map((cell) => cell.trim().replaceAll("`", "")),
+    )
+    .filter(([cell = ""]) => first.test(cell));
+}
+
+const orDash = (code: number): string => (code === 0 ? "–" : String(code));
+
+describe("docs/protocol.md", () => {
+  test("has every error with its text, status, close code and retry, and no other", () => {
+    expect(rows("Errors and close codes", /^[A-Z_]+$/)).toEqual(
+      Object.entries(ERRORS).map(([code, row]) => [code, row.text, orDash(row.status), orDash(row.close), row.retry]),
+    );
+  });
+
+  test("has every close code with its name and what to do then, and no other", () => {
+    const documented = rows("Errors and close codes", /^\d{4}$/);
+    expect(documented.map((cells) => cells.slice(0, 3))).toEqual(
+      Object.entries(CLOSES).map(([code, { name, then }]) => [code, name, then]),
+    );
+    expect(documented.every(([, , , meaning]) => meaning !== undefined && meaning !== "")).toBe(true);
+  });
+
+  test("explains every way to retry and every way to go on after a close", () => {
+    const text = section("Errors and close codes");
+    const words = [
+      ...Object.values(ERRORS).map(({ retry }) => retry),
+      ...Object.values(CLOSES).map(({ then }) => then),
+    ];
+    expect(words.filter((word) => !text.includes(`\`${word}\``))).toEqual([]);
+  });
+
+  test("has every client frame with every field that it takes, and no other frame", () => {
+    const documented = rows("Client → server", /^[a-z_]+$/).filter(([type]) => type !== "type");
+    expect(documented.map(([type = ""]) => type).toSorted()).toEqual(Object.keys(clientFrames).toSorted());
+    for (const [type = "", fields = ""] of documented) {
+      const taken = fieldsOf(type).filter((name) => name !== "id");
+      expect(taken.filter((name) => !fields.includes(name)).map((name) => `${type}.${name}`)).toEqual([]);
+    }
+  });
+
+  test("has every frame that the server sends, and no other", () => {
+    const [frames = ""] = sourcesOf("src/protocol").filter((text) => text.includes("export type ServerFrame"));
+    const types = [...frames.matchAll(/readonly type: ((?:"[a-z_]+"(?: \| )?)+)/g)].flatMap(([, names = ""]) =>
+      names.split(" | ").map((name) => name.replaceAll('"', "")),
+    );
+    expect(types.length).toBeGreaterThan(10);
+    const documented = rows("Server → client", /^[a-z_]+$/).map(([type = ""]) => type);
+    expect(documented.filter((type) => type !== "type").toSorted()).toEqual([...new Set(types)].toSorted());
+  });
+
+  test("has the endpoints that there are", () => {
+    const documented = rows("Endpoints", /^\//).map(([path = ""]) => path);
+    expect(documented.length).toBeGreaterThan(0);
+    expect(documented.filter((path) => findEndpoint(path) === undefined)).toEqual([]);
+  });
+
+  test("has every section that the code refers to", () => {
+    const headings = new Set([...PROTOCOL.matchAll(/^#{2,3} (.+)$/gm)].map(([, title = ""]) => title));
+    const references = sourcesOf("src").flatMap((text) =>
+      [...text.matchAll(/docs\/protocol\.md, ((?:"[^"\n]+"(?: and )?)+)/g)].flatMap(([, titles = ""]) =>
+        [...titles.matchAll(/"([^"]+)"/g)].map(([, title = ""]) => title),
+      ),
+    );
+    expect(references.length).toBeGreaterThan(5);
+    expect(references.filter((title) => !headings.has(title))).toEqual([]);
+  });
+});
+
+function fieldsOf(type: string): string[] {
+  const schema = Object.entries(clientFrames).find(([name]) => name === type)?.[1];
+  return schema === undefined ? [] : Object.keys(schema.entries);
+}

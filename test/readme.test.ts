@@ -1,0 +1,184 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { existsSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import manifest from "../package.json";
+import { CLOSES } from "../src/protocol/codes.ts";
+import { type Frame, Page } from "./seeds/page.ts";
+import { differences } from "./seeds/shown.ts";
+import { TestNode } from "./support/node.ts";
+import { program } from "./support/programs.ts";
+
+/** The README does what it says: its blocks are run as they stand, but for the port and the way to Bun. */
+
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
+const README = readFileSync(`${ROOT}README.md`, "utf8");
+/** Shells, curl and clients have to start, on a machine that may be busy. */
+const TIMEOUT_MS = 20_000;
+const curl = program("curl", "curl");
+
+/** The fenced blocks whose first line is ```` ```info ````, in their order. */
+function blocks(info: string): string[] {
+  return [...README.matchAll(/^```([^\n]+)\n([\s\S]*?)^```$/gm)]
+    .filter(([, language]) => language === info)
+    .map(([, , code = ""]) => code);
+}
+
+function shell(script: string): Bun.Subprocess<"pipe", "pipe", "inherit"> {
+  const local = script.replaceAll("npx -y bun@1.4.4", `"${process.execPath}"`);
+  return Bun.spawn(["bash", "-c", local], { cwd: ROOT, stdio: ["pipe", "pipe", "inherit"], env: environment() });
+}
+
+/** Without settings of whoever runs the tests. */
+function environment(): Record<string, string | undefined> {
+  const { PATH, HOME, TMPDIR } = process.env;
+  return { PATH, HOME, TMPDIR };
+}
+
+/** The frames that a client prints, one on each line. */
+class Printed {
+  readonly #frames: Frame[] = [];
+  #wake: () => void = () => undefined;
+
+  async addLines(stream: ReadableStream<Uint8Array>): Promise<void> {
+    const decoder = new TextDecoder();
+    let rest = "";
+    for await (const chunk of stream) {
+      const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
+      rest = lines.pop() ?? "";
+      for (const line of lines) this.#frames.push(JSON.parse(line));
+      this.#wake();
+    }
+  }
+
+  /** The next frame of that type; those before it are passed over. */
+  async frame(type: string): Promise<Frame> {
+    const deadline = AbortSignal.timeout(TIMEOUT_MS);
+    for (;;) {
+      const frame = this.#frames.shift();
+      if (frame?.["type"] === type) return frame;
+      if (frame !== undefined) continue;
+      const { promise, resolve, reject } = Promise.withResolvers<void>();
+      this.#wake = resolve;
+      deadline.addEventListener("abort", () => reject(new Error(`no frame ${type} was printed`)));
+      await promise;
+    }
+  }
+}
+
+let node: TestNode;
+
+beforeAll(async () => {
+  node = await TestNode.start({ ACCOUNTS: "on" });
+});
+
+afterAll(async () => {
+  await node.stop();
+});
+
+describe.skipIf(curl.path === null)(`the chat${curl.skipReason}`, () => {
+  const clients: Bun.Subprocess<"pipe", "pipe", "inherit">[] = [];
+
+  afterAll(() => {
+    for (const client of clients) client.kill();
+  });
+
+  /** Both blocks in one terminal; the shell becomes the client. */
+  function terminal(name: string): { client: Bun.Subprocess<"pipe", "pipe", "inherit">; printed: Printed } {
+    const [register = "", connect = ""] = blocks("sh chat");
+    const script = `${register.replace("NAME=ada", `NAME=${name}`)}\nexec ${connect}`;
+    const client = shell(script.replaceAll("127.0.0.1:8080", `127.0.0.1:${node.port}`));
+    clients.push(client);
+    const printed = new Printed();
+    void printed.addLines(client.stdout);
+    return { client, printed };
+  }
+
+  test(
+    "runs in two terminals: both see who came and what was said, as it is shown",
+    async () => {
+      const ada = terminal("ada");
+      expect(await ada.printed.frame("connected")).toMatchObject({ user: { username: "ada" } });
+      expect(await ada.printed.frame("room_joined")).toMatchObject({ roomSlug: "lobby", userCount: 1 });
+      const bob = terminal("bob");
+      expect(await bob.printed.frame("room_joined")).toMatchObject({ roomSlug: "lobby", userCount: 2 });
+      expect(await ada.printed.frame("user_joined")).toMatchObject({ data: { username: "bob" } });
+
+      void ada.client.stdin.write("Hello Bob\n");
+      void ada.client.stdin.flush();
+      const received = await bob.printed.frame("new_message");
+      const [shown = ""] = blocks("json new_message");
+      expect(differences(JSON.parse(shown), received)).toEqual([]);
+      expect(Object.keys(received)).toEqual(Object.keys(JSON.parse(shown)));
+      expect(received).toMatchObject({ offset: 1, data: { username: "ada", message: "Hello Bob" } });
+      expect((await ada.printed.frame("new_message"))["data"]).toEqual(received["data"]);
+    },
+    TIMEOUT_MS,
+  );
+});
+
+test("the chat in a browser runs as it stands", async () => {
+  const [connect = "", speak = ""] = blocks("js browser");
+  const page = new Page({
+    fetch: (path: string, init: RequestInit) => fetch(node.url + path, init),
+    location: { host: `127.0.0.1:${node.port}` },
+  });
+  // A console takes `await` by itself, and keeps what was declared.
+  page.enter(`void (async () => { ${connect}; globalThis.ws = ws; })()`);
+  await page.frame("room_joined");
+  page.enter(speak);
+  const said = await page.frame("new_message");
+  expect(said).toMatchObject({ data: { username: "carol", message: "Hello from the browser" } });
+  expect(page.logged.map(([text]) => JSON.parse(String(text)))).toContainEqual(said);
+  await page.leave();
+});
+
+test(
+  "the token made by hand opens a connection to a node with the same secret",
+  async () => {
+    const [make = ""] = blocks("sh token");
+    const output = await new Response(shell(`${make}\necho "$JWT_SECRET"`).stdout).text();
+    const [token = "", secret = ""] = output.trim().split("\n");
+    const other = await TestNode.start({ JWT_SECRET: secret });
+    const peer = await other.upgraded({ path: `/ws?token=${token}` });
+    expect(await peer.jsonOfType("connected")).toMatchObject({ user: { id: "42", username: "ada" } });
+    await other.stop();
+  },
+  TIMEOUT_MS,
+);
+
+test(
+  "the check of the settings runs",
+  async () => {
+    const [check = ""] = blocks("sh check");
+    expect(await shell(check).exited).toBe(0);
+  },
+  TIMEOUT_MS,
+);
+
+test("the first commands are the package's own, on the version of Bun that it is for", () => {
+  const [first = ""] = blocks("sh");
+  expect(first.trim().split("\n")).toEqual([
+    `npx -y ${manifest.packageManager} start`,
+    `npx -y ${manifest.packageManager} run test`,
+  ]);
+  const scripts: ReadonlySet<string> = new Set(Object.keys(manifest.scripts));
+  const named = [...README.matchAll(/\bbun(?:@1\.4\.4)? run ([a-z:]+)/g)].map(([, name = ""]) => name);
+  expect(named.length).toBeGreaterThan(3);
+  expect(named.filter((name) => !scripts.has(name))).toEqual([]);
+});
+
+test.each(["README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/protocol.md", "docs/operations.md"])(
+  "every link of %s to a file leads to one",
+  (name) => {
+    const folder = new URL(name, `file://${ROOT}`);
+    const links = [...readFileSync(folder, "utf8").matchAll(/\]\((?!https?:)([^)#]+)[^)]*\)/g)];
+    const missing = links.map(([, path = ""]) => path).filter((path) => !existsSync(new URL(path, folder)));
+    expect(missing).toEqual([]);
+  },
+);
+
+test("every close code that it explains is one that exists", () => {
+  const codes = [...README.matchAll(/^\| (\d{4}) +\|/gm)].map(([, code = ""]) => code);
+  expect(codes.length).toBeGreaterThan(5);
+  expect(codes.filter((code) => !Object.hasOwn(CLOSES, code))).toEqual([]);
+});

@@ -1,0 +1,5 @@
+// Send authentication message
+ws.send(JSON.stringify({
+  type: 'auth',
+  token: 'your-jwt-access-token'
+}));

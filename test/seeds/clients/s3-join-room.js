@@ -1,0 +1,4 @@
+ws.send(JSON.stringify({
+  type: 'join_room',
+  roomSlug: 'general-chat'
+}));

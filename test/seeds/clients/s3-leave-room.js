@@ -1,0 +1,4 @@
+ws.send(JSON.stringify({
+  type: 'leave_room',
+  roomSlug: 'general-chat'
+}));

@@ -1,0 +1,186 @@
+import { compileAccess, DEFAULT_ACCESS } from "../../src/access.ts";
+import type { Broker } from "../../src/broker/broker.ts";
+import { MemoryBroker } from "../../src/broker/memory.ts";
+import type { Frame, SendResult, Socket } from "../../src/engine/engine.ts";
+import { Connection } from "../../src/hub/connection.ts";
+import { findEndpoint } from "../../src/hub/endpoints.ts";
+import { Hub, type HubOptions } from "../../src/hub/hub.ts";
+import type { AuditEvent } from "../../src/observe/audit.ts";
+import { createMetrics, type Metrics } from "../../src/observe/metrics.ts";
+import type { CloseCode } from "../../src/protocol/codes.ts";
+import { jsonCodec } from "../../src/protocol/codec.ts";
+import { authenticatorWith } from "../auth/tokens.ts";
+import { FakeClock } from "./clock.ts";
+import { principal } from "./principal.ts";
+
+/** A hub with its real parts on a clock that stands still, and sockets that keep what they are sent. */
+
+type Fields = Record<string, unknown>;
+
+const OPTIONS: HubOptions = {
+  nodeId: "node-1",
+  maxMessageBytes: 65_536,
+  maxTopicsPerConnection: 128,
+  maxConnectionsPerUser: 10,
+  maxUnsentBytes: 1_000_000,
+  messagesPerSecond: 20,
+  messageBurst: 40,
+  joinsPerSecond: 10,
+  joinBurst: 256,
+  authDeadlineMs: 10_000,
+  presenceGraceMs: 5_000,
+  clockToleranceS: 5,
+  pingIntervalMs: 30_000,
+  pongTimeoutMs: 90_000,
+};
+
+export class KeptSocket implements Socket {
+  readonly #topics: Map<string, Set<KeptSocket>>;
+  #onClose: ((code: number) => void) | null = null;
+  readonly frames: Fields[] = [];
+  closed: { readonly code: number; readonly reason: string } | null = null;
+  bufferedBytes = 0;
+  pings = 0;
+
+  constructor(topics: Map<string, Set<KeptSocket>>) {
+    this.#topics = topics;
+  }
+
+  opened(onClose: (code: number) => void): void {
+    this.#onClose = onClose;
+  }
+
+  send(frame: Frame): SendResult {
+    if (this.closed !== null) return "dropped";
+    this.frames.push(JSON.parse(String(frame)));
+    return "sent";
+  }
+
+  join(topic: string): void {
+    const members = this.#topics.get(topic) ?? new Set();
+    this.#topics.set(topic, members.add(this));
+  }
+
+  leave(topic: string): void {
+    this.#topics.get(topic)?.delete(this);
+  }
+
+  publish(topic: string, frame: Frame): void {
+    for (const member of this.#topics.get(topic) ?? []) if (member !== this) member.send(frame);
+  }
+
+  close(code: CloseCode, reason: string): void {
+    this.end(code, reason);
+  }
+
+  terminate(): void {
+    this.end(1006);
+  }
+
+  ping(): void {
+    this.pings += 1;
+  }
+
+  /** The connection ends, whoever ended it. */
+  end(code: number, reason = ""): void {
+    if (this.closed !== null) return;
+    this.closed = { code, reason };
+    for (const members of this.#topics.values()) members.delete(this);
+    this.#onClose?.(code);
+  }
+
+  /** What came since the last call. */
+  take(): Fields[] {
+    return this.frames.splice(0);
+  }
+}
+
+export class HubRig {
+  readonly clock = new FakeClock();
+  readonly audit: AuditEvent[] = [];
+  readonly failures: { readonly error: unknown; readonly correlationId: string }[] = [];
+  readonly metrics: Metrics;
+  readonly hub: Hub;
+  readonly #topics = new Map<string, Set<KeptSocket>>();
+  #count = 0;
+
+  /** `around` may stand between the hub and its broker. */
+  constructor(options: Partial<HubOptions> = {}, around: (broker: Broker) => Broker = (broker) => broker) {
+    const none = () => 0;
+    this.metrics = createMetrics(
+      {
+        ...{ connections: none, users: none, topics: none, memberships: none, evictedTopics: none },
+        ...{ auditErrors: none, auditLost: none, logErrors: none, logLost: none },
+        brokerUp: () => true,
+      },
+      { codes: [], closeCodes: [], frameTypes: [] },
+    );
+    const bounds = { historySize: 100, historyBytes: 262_144, historyTtlMs: 300_000, maxHistoryBytes: 1_000_000 };
+    const broker = new MemoryBroker(bounds, this.clock, (topic, message) => this.hub.deliver(topic, message));
+    this.hub = new Hub(
+      { ...OPTIONS, ...options },
+      {
+        engine: {
+          publish: (topic, frame) => {
+            for (const member of this.#topics.get(topic) ?? []) member.send(frame);
+          },
+        },
+        broker: around(broker),
+        access: compileAccess(DEFAULT_ACCESS),
+        authenticator: authenticatorWith({}, this.clock),
+        audit: {
+          record: (event) => this.audit.push(event),
+          flush: () => Promise.resolve(true),
+          errors: 0,
+          lost: 0,
+          failure: null,
+        },
+        metrics: this.metrics,
+        clock: this.clock,
+        report: (error, correlationId) => this.failures.push({ error, correlationId }),
+      },
+    );
+  }
+
+  /** A connection on `/ws` that has been greeted; its greeting is taken. */
+  connect(userId: string): { socket: KeptSocket; connection: Connection } {
+    const endpoint = findEndpoint("/ws");
+    if (endpoint === undefined) throw new Error("no endpoint");
+    this.#count += 1;
+    const connection = new Connection({
+      id: `c${this.#count}`,
+      endpoint,
+      codec: jsonCodec,
+      client: { address: "192.0.2.1", key: "192.0.2.1", isProxied: false },
+      sendsPingFrames: false,
+      pingSlot: this.hub.nextPingSlot(),
+      principal: principal({ id: userId, username: userId }),
+      userAgent: null,
+    });
+    connection.user = this.hub.users.admit(userId);
+    const socket = new KeptSocket(this.#topics);
+    socket.opened((code) => this.hub.close(connection, code));
+    this.hub.open(socket, connection);
+    socket.take();
+    return { socket, connection };
+  }
+
+  member(userId: string, roomSlug: string): { socket: KeptSocket; connection: Connection } {
+    const joined = this.connect(userId);
+    this.receive(joined.connection, { type: "join_room", roomSlug });
+    joined.socket.take();
+    return joined;
+  }
+
+  receive(connection: Connection, frame: Fields): void {
+    this.hub.message(connection, JSON.stringify(frame));
+  }
+
+  /** Seconds of the node's life, one tick each. */
+  tick(seconds = 1): void {
+    for (let second = 0; second < seconds; second += 1) {
+      this.clock.advance(1_000);
+      this.hub.tick();
+    }
+  }
+}
