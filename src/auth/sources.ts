@@ -1,4 +1,5 @@
 import { ProtocolError } from "../protocol/codes.ts";
+import { queryParameters } from "../protocol/query.ts";
 
 /** What a credential is searched in: `Handshake` of the engine fits, and so does a wrapper around an HTTP request. */
 export interface HandshakeView {
@@ -42,9 +43,10 @@ export function findCredential(view: HandshakeView, options: SourceOptions, read
   }
 
   if (view.query !== "") {
-    const parameters = new URLSearchParams(view.query);
-    for (const token of parameters.getAll("ticket")) found.push({ kind: "ticket", token });
-    if (options.tokenInQuery) for (const token of parameters.getAll("token")) found.push({ kind: "query", token });
+    for (const [name, token] of queryParameters(view.query)) {
+      if (name === "ticket") found.push({ kind: "ticket", token });
+      if (name === "token" && options.tokenInQuery) found.push({ kind: "query", token });
+    }
   }
 
   const [only, another] = found;

@@ -17,12 +17,20 @@ export interface AddressOptions {
   readonly forwardedHeader: string;
 }
 
+/** What is known of a TCP peer; its connections share it. */
+interface Peer {
+  readonly itself: ClientAddress;
+  readonly isTrusted: boolean;
+  /** When it sends the forwarded header although nobody named it a proxy: then no limit counts all its clients as one. */
+  readonly unnamed: ClientAddress | null;
+}
+
 type Ip = ipaddr.IPv4 | ipaddr.IPv6;
 
 /** A header that is longer than this is not read: no chain of proxies is. */
 const MAX_FORWARDED_LENGTH = 2_048;
-/** Peers that are remembered. */
-const MAX_KNOWN = 10_000;
+/** Peers that are remembered: a direct client reconnects, and a proxy is the peer of all its clients. */
+const MAX_PEERS = 10_000;
 const LOCAL_RANGES = new Set(["loopback", "private", "uniqueLocal", "linkLocal", "unspecified"]);
 
 /**
@@ -33,7 +41,7 @@ export class Addresses {
   readonly #trusted: readonly [Ip, number][];
   readonly #header: string;
   readonly #warn: (peer: string) => void;
-  readonly #known = new Map<string, ClientAddress>();
+  readonly #peers = new Map<string, Peer>();
   #hasWarned = false;
 
   /** Throws `Error` naming the entry of `trustedProxies` that is none. `warn` is called once, for a proxy that nobody named. */
@@ -46,28 +54,31 @@ export class Addresses {
   find(peerAddress: string, header: (name: string) => string | null): ClientAddress {
     const forwarded = header(this.#header);
     if (peerAddress === "") return this.#fromSocketFile(forwarded);
-    // Without the header the peer says everything: its connections share what was found for the first.
-    if (forwarded === null) return this.#known.get(peerAddress) ?? this.#remember(peerAddress);
-    return this.#findForwarded(peerAddress, forwarded);
-  }
-
-  #remember(peerAddress: string): ClientAddress {
-    if (this.#known.size >= MAX_KNOWN) this.#known.clear();
-    const client = this.#findForwarded(peerAddress, null);
-    this.#known.set(peerAddress, client);
-    return client;
-  }
-
-  #findForwarded(peerAddress: string, forwarded: string | null): ClientAddress {
-    const peer = parseIp(peerAddress);
-    if (peer === null) return { address: "", key: null, isProxied: false };
-    if (this.#isTrusted(peer)) {
-      return { ...describe(this.#client(forwarded) ?? peer), isProxied: true };
+    const peer = this.#peers.get(peerAddress) ?? this.#remember(peerAddress);
+    if (forwarded === null) return peer.itself;
+    if (peer.isTrusted) {
+      const client = this.#client(forwarded);
+      return client === null ? peer.itself : { ...describe(client), isProxied: true };
     }
-    const found = describe(peer);
-    if (forwarded === null || this.#trusted.length > 0 || !isLocal(peer)) return { ...found, isProxied: false };
-    this.#warnOnce(found.address);
-    return { ...found, key: null, isProxied: false };
+    if (peer.unnamed === null) return peer.itself;
+    this.#warnOnce(peerAddress);
+    return peer.unnamed;
+  }
+
+  #remember(peerAddress: string): Peer {
+    if (this.#peers.size >= MAX_PEERS) this.#peers.clear();
+    const peer = this.#describePeer(peerAddress);
+    this.#peers.set(peerAddress, peer);
+    return peer;
+  }
+
+  #describePeer(peerAddress: string): Peer {
+    const ip = parseIp(peerAddress);
+    if (ip === null) return { itself: { address: "", key: null, isProxied: false }, isTrusted: false, unnamed: null };
+    const isTrusted = this.#isTrusted(ip);
+    const itself = { ...describe(ip), isProxied: isTrusted };
+    const isUnnamed = this.#trusted.length === 0 && isLocal(ip);
+    return { itself, isTrusted, unnamed: isUnnamed ? { ...itself, key: null } : null };
   }
 
   /** Only a local process can connect there: it counts as a trusted proxy when any is named. */

@@ -6,6 +6,7 @@ import type { Clock } from "../observe/clock.ts";
 import type { HandshakeFields } from "../observe/log.ts";
 import { ERRORS, ProtocolError } from "../protocol/codes.ts";
 import type { Principal } from "../protocol/principal.ts";
+import { queryParameters, queryValue } from "../protocol/query.ts";
 import { negotiate } from "../protocol/subprotocol.ts";
 import type { Addresses, ClientAddress } from "./address.ts";
 import { Connection } from "./connection.ts";
@@ -20,7 +21,6 @@ export interface HandshakeOptions {
   readonly handshakeBurst: number;
   /** Null: no limit but the machine's. */
   readonly maxConnections: number | null;
-  readonly maxPendingConnections: number;
 }
 
 export interface HandshakePorts {
@@ -36,8 +36,6 @@ export interface HandshakePorts {
   /** Why this node takes no connections now (DRAINING, OVERLOADED); null while it does. */
   readonly admission: () => ProtocolError | null;
 }
-
-const MAX_PENDING_PER_ADDRESS = 50;
 
 interface UpgradeRequest {
   readonly handshake: Handshake;
@@ -127,7 +125,7 @@ export class Handshakes {
     const accept = this.#connection(request, endpoint, credential, principal);
     const connection = accept.session;
     if (principal === null) {
-      this.#hub.enterPending(connection, this.#options.maxPendingConnections, MAX_PENDING_PER_ADDRESS);
+      this.#hub.pending.enter(connection);
     } else {
       connection.user = this.#hub.users.admit(principal.id);
       this.#hub.metrics.authentications.add("OK");
@@ -142,17 +140,17 @@ export class Handshakes {
     credential: Credential | null,
     principal: Principal | null,
   ): Accept<Connection> {
-    const query = handshake.query === "" ? null : new URLSearchParams(handshake.query);
+    const query = queryParameters(handshake.query);
     const offer = handshake.header("sec-websocket-protocol");
     const offersToken = credential?.kind === "subprotocol";
-    const { codec, subprotocol } = negotiate(offer, query?.get("format") ?? null, offersToken);
+    const { codec, subprotocol } = negotiate(offer, queryValue(query, "format"), offersToken);
     this.#count += 1;
     const session = new Connection({
       id: `${this.#idPrefix}-${this.#count.toString(36)}`,
       endpoint,
       codec,
       client,
-      sendsPingFrames: query?.get("heartbeat") === "message",
+      sendsPingFrames: queryValue(query, "heartbeat") === "message",
       pingSlot: this.#hub.nextPingSlot(),
       principal,
       userAgent: handshake.header("user-agent"),

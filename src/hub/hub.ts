@@ -1,22 +1,24 @@
 import type { Access } from "../access.ts";
 import type { Authenticator } from "../auth/authenticate.ts";
 import type { Broker, Position, Positioned } from "../broker/broker.ts";
-import type { Engine, Frame, Socket } from "../engine/engine.ts";
+import type { Engine, Socket } from "../engine/engine.ts";
 import type { Audit, AuditEventName, AuditResult } from "../observe/audit.ts";
 import type { Clock } from "../observe/clock.ts";
 import type { Metrics } from "../observe/metrics.ts";
 import type { CloseCode, ErrorCode } from "../protocol/codes.ts";
 import { ERRORS, ProtocolError } from "../protocol/codes.ts";
-import type { Codec, MessageBody } from "../protocol/codec.ts";
+import type { MessageBody } from "../protocol/codec.ts";
 import type { Welcome } from "../protocol/frames.ts";
+import { nameOf } from "../protocol/topic.ts";
 import type { ClientAddress } from "./address.ts";
 import type { Connection } from "./connection.ts";
 import type { HeartbeatOptions } from "./heartbeat.ts";
 import { checkExpiry, checkPulse, slotsOf } from "./heartbeat.ts";
+import { PendingPlaces } from "./pending.ts";
 import { Presence } from "./presence.ts";
 import { receive, wait } from "./receive.ts";
 import { Rooms } from "./rooms.ts";
-import { automaticTopicsOf, greet, refuse } from "./session.ts";
+import { automaticTopicsOf, greet, refuse, USER_TOPIC } from "./session.ts";
 import { Users } from "./users.ts";
 
 export interface HubOptions extends HeartbeatOptions {
@@ -30,6 +32,7 @@ export interface HubOptions extends HeartbeatOptions {
   readonly joinsPerSecond: number;
   readonly joinBurst: number;
   readonly authDeadlineMs: number;
+  readonly maxPendingConnections: number;
   readonly presenceGraceMs: number;
   readonly clockToleranceS: number;
 }
@@ -69,8 +72,7 @@ export class Hub {
   /** The monotonic time of the last tick: fine enough for the heartbeat, and free to read. */
   tickedAtMs: number;
   isDraining = false;
-  pending = 0;
-  readonly pendingByAddress = new Map<string, number>();
+  readonly pending: PendingPlaces;
   readonly #audit: Audit;
   #slot = 0;
   #nextPingSlot = 0;
@@ -84,6 +86,7 @@ export class Hub {
     this.clock = ports.clock;
     this.report = ports.report;
     this.#audit = ports.audit;
+    this.pending = new PendingPlaces(options);
     this.rooms = new Rooms(ports.engine, ports.metrics.counters);
     this.users = new Users({
       maxConnectionsPerUser: options.maxConnectionsPerUser,
@@ -128,7 +131,7 @@ export class Hub {
 
   /** A connection that was pending has said who it is. */
   authenticated(connection: Connection): void {
-    this.#leavePending(connection);
+    this.pending.leave(connection);
     connection.state = "open";
     this.metrics.authentications.add("OK");
     this.#auditAccepted(connection);
@@ -218,21 +221,8 @@ export class Hub {
 
   /** A message with its position, to everyone on this node who is in its topic. */
   deliver(topic: string, message: Positioned): void {
-    if (topic.startsWith("user:")) this.#deliverToUser(topic.slice("user:".length), message);
+    if (topic.startsWith(USER_TOPIC)) this.users.deliver(nameOf(topic), message, this.metrics.counters);
     else this.rooms.deliver(topic, message);
-  }
-
-  /** A user has a handful of connections: sending to each is cheaper than a native topic for everyone who might be sent to. */
-  #deliverToUser(userId: string, { body, offset, epoch }: Positioned): void {
-    const connections = this.users.get(userId)?.connections ?? [];
-    const frames = new Map<Codec, Frame>();
-    for (const { codec, socket } of connections) {
-      const frame = frames.get(codec) ?? codec.encodePositioned(body, offset, epoch);
-      frames.set(codec, frame);
-      socket.send(frame);
-    }
-    this.metrics.counters.messagesOut += frames.size;
-    this.metrics.counters.messagesDelivered += connections.length;
   }
 
   /** Leaves a topic on the client's request; nothing happens when it is not in it. */
@@ -281,7 +271,7 @@ export class Hub {
 
   /** Gives back whatever the connection holds of the limits. Safe to call twice. */
   release(connection: Connection): void {
-    this.#leavePending(connection);
+    this.pending.leave(connection);
     const { user } = connection;
     if (user === null) return;
     connection.user = null;
@@ -290,32 +280,9 @@ export class Hub {
     this.users.release(user);
   }
 
-  /** Takes one of the places for connections that have not authenticated yet. Throws RATE_LIMITED or OVERLOADED. */
-  enterPending(connection: Connection, maxPending: number, maxPerAddress: number): void {
-    const key = connection.client.key;
-    const here = key === null ? 0 : (this.pendingByAddress.get(key) ?? 0);
-    if (this.pending >= maxPending)
-      throw new ProtocolError("OVERLOADED", { retryAfterMs: this.options.authDeadlineMs });
-    if (here >= maxPerAddress) throw new ProtocolError("RATE_LIMITED", { retryAfterMs: this.options.authDeadlineMs });
-    connection.holdsPendingPlace = true;
-    this.pending += 1;
-    if (key !== null) this.pendingByAddress.set(key, here + 1);
-  }
-
   #auditAccepted(connection: Connection): void {
     this.audit("connection.accepted", connection, "ok", "OK");
     connection.userAgent = null;
-  }
-
-  #leavePending(connection: Connection): void {
-    if (!connection.holdsPendingPlace) return;
-    connection.holdsPendingPlace = false;
-    this.pending -= 1;
-    const { key } = connection.client;
-    if (key === null) return;
-    const here = this.pendingByAddress.get(key) ?? 1;
-    if (here <= 1) this.pendingByAddress.delete(key);
-    else this.pendingByAddress.set(key, here - 1);
   }
 
   #departure(endedBy: number): "announce" | "hold" | "silent" {

@@ -14,11 +14,13 @@ import type { Hub } from "./hub.ts";
  * Source: docs/protocol.md, "Endpoints" and "Where the token is".
  */
 
-const USER_TOPIC = "user:";
+export const USER_TOPIC = "user:";
 
 /** The topics that a user receives without asking: each once, however often the token names it. */
 export function automaticTopicsOf(principal: Principal): string[] {
-  return [USER_TOPIC + principal.id, ...new Set(principal.follows.map((id) => `followers:${id}`))];
+  const own = USER_TOPIC + principal.id;
+  if (principal.follows.length === 0) return [own];
+  return [own, ...new Set(principal.follows.map((id) => `followers:${id}`))];
 }
 
 /** The `auth` frame of a connection that has not authenticated yet. */
@@ -117,9 +119,11 @@ function finishGreeting(
     endpoint: connection.endpoint.path,
     topics: positions.map(({ offset, epoch }, index) => ({ topic: topics[index] ?? "", offset, epoch })),
     expiresAt: principal.expiresAtMs,
-    ...hub.terms,
+    heartbeat: hub.terms.heartbeat,
+    limits: hub.terms.limits,
+    nodeId: hub.terms.nodeId,
   };
-  const stamp = { ...(id !== undefined && { id }), timestamp: hub.clock.now() };
+  const stamp = id === undefined ? { timestamp: hub.clock.now() } : { id, timestamp: hub.clock.now() };
   hub.attachToUser(connection);
   if (type === "connected") connection.send({ type, ...welcome, ...stamp });
   else connection.send({ type, message: "Authentication successful", ...welcome, ...stamp });

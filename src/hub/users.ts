@@ -1,3 +1,7 @@
+import type { Positioned } from "../broker/broker.ts";
+import type { Frame } from "../engine/engine.ts";
+import type { Counters } from "../observe/metrics.ts";
+import type { Codec } from "../protocol/codec.ts";
 import { ProtocolError } from "../protocol/codes.ts";
 import type { Connection } from "./connection.ts";
 import type { Bucket, Rate } from "./limits.ts";
@@ -67,6 +71,22 @@ export class Users {
   release(user: User): void {
     user.admitted -= 1;
     if (user.admitted === 0) this.#leaving.add(user);
+  }
+
+  /**
+   * A message of `user:{id}` with its position, encoded once per framing. A user has a handful of connections: sending to each is
+   * cheaper than a native topic for everyone who might be sent to.
+   */
+  deliver(id: string, { body, offset, epoch }: Positioned, counters: Counters): void {
+    const connections = this.#users.get(id)?.connections ?? [];
+    const frames = new Map<Codec, Frame>();
+    for (const { codec, socket } of connections) {
+      const frame = frames.get(codec) ?? codec.encodePositioned(body, offset, epoch);
+      frames.set(codec, frame);
+      socket.send(frame);
+    }
+    counters.messagesOut += frames.size;
+    counters.messagesDelivered += connections.length;
   }
 
   /** Takes tokens from one of the user's buckets: 0, or the milliseconds until they are there. */

@@ -28,6 +28,7 @@ const OPTIONS: HubOptions = {
   joinsPerSecond: 10,
   joinBurst: 256,
   authDeadlineMs: 10_000,
+  maxPendingConnections: 1_000,
   presenceGraceMs: 5_000,
   clockToleranceS: 5,
   pingIntervalMs: 30_000,
