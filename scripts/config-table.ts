@@ -13,7 +13,7 @@ const END = "<!-- config:end -->";
 function fallbackOf({ about, fallback }: Setting): string {
   if (about.fallback !== undefined) return about.fallback;
   if (fallback === null || (Array.isArray(fallback) && fallback.length === 0)) return "unset";
-  return `\`${String(fallback)}\``;
+  return `\`${typeof fallback === "string" ? fallback : JSON.stringify(fallback)}\``;
 }
 
 function meaningOf({ name, about }: Setting): string {

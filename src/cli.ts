@@ -64,7 +64,7 @@ async function userAdd({ positionals, options }: Arguments): Promise<number> {
   const [username = ""] = positionals;
   const config = configure();
   const password = await readPassword(options["password-file"]);
-  const { addUser } = await import("./node.ts");
+  const { addUser } = await import("./credentials.ts");
   const { id } = await addUser(config, username, password, options["role"] ?? config.defaultRole);
   process.stdout.write(`${id}\n`);
   return 0;
@@ -78,7 +78,7 @@ async function token({ options }: Arguments): Promise<number> {
   if (config.jwtSecret === null || config.generatedSecret) {
     throw new ConfigError([{ name: "JWT_SECRET", problem: "is not set: no node would accept the token" }]);
   }
-  const { signToken } = await import("./node.ts");
+  const { signToken } = await import("./credentials.ts");
   const claims = {
     sub,
     ttlS: ttl === undefined ? config.tokenTtlS : Number(ttl),

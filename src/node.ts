@@ -1,14 +1,14 @@
 import { compileAccess, DEFAULT_ACCESS } from "./access.ts";
 import { type Api, createApi } from "./api/app.ts";
 import { errorResponse } from "./api/errors.ts";
-import { accountProblem, type Accounts, openAccounts } from "./auth/accounts.ts";
+import { type Accounts, openAccounts } from "./auth/accounts.ts";
 import { type Authenticator, createAuthenticator } from "./auth/authenticate.ts";
-import { createIssuer, type Issuer } from "./auth/issue.ts";
 import { createOriginPolicy, type OriginPolicy } from "./auth/origin.ts";
 import { refusingRemoved } from "./auth/removed.ts";
 import { findCredential } from "./auth/sources.ts";
 import { MemoryBroker } from "./broker/memory.ts";
 import { type Config, ConfigError } from "./config.ts";
+import { issuerOf } from "./credentials.ts";
 import { createBunEngine } from "./engine/bun.ts";
 import type { Engine, Handler } from "./engine/engine.ts";
 import { Addresses } from "./hub/address.ts";
@@ -52,12 +52,6 @@ const UNNAMED_PROXY =
 const FLUSH_MS = 2_000;
 const HTTP_BODY_BYTES = 65_536;
 const VERIFIED_TOKENS = 50_000;
-const HMAC_ALGORITHMS = ["HS256", "HS384", "HS512"] as const;
-const ACCOUNT_RULES = {
-  username: "1 to 64 of A-Z a-z 0-9 _ . -",
-  password: "8 to 1,024 bytes",
-  role: "1 to 64 of A-Z a-z 0-9 _ . : -",
-} as const;
 const OVERLOADED_RETRY_MS = 2_000;
 const STDOUT = 1;
 
@@ -257,26 +251,6 @@ function apiOf({ config, clock, accounts, addresses, origins, metrics, audit, re
   });
 }
 
-/** Null without a secret: tokens of this node's own need one. */
-function issuerOf(config: Config, clock: Clock, ttlS: number = config.tokenTtlS): Issuer | null {
-  if (config.jwtSecret === null) return null;
-  const accepted = config.jwtAlgorithms;
-  const algorithm = accepted.length === 0 ? "HS256" : HMAC_ALGORITHMS.find((name) => accepted.includes(name));
-  if (algorithm === undefined) return null;
-  return createIssuer(
-    {
-      secret: config.jwtSecret,
-      algorithm,
-      ttlS,
-      issuer: config.jwtIssuer,
-      audience: config.jwtAudience,
-      typ: config.jwtTyp,
-      userIdClaim: config.jwtUserIdClaim,
-    },
-    clock,
-  );
-}
-
 function reasonsAgainst(reasons: Readonly<Record<string, boolean>>): { ready: boolean; reasons: string[] } {
   const standing = Object.keys(reasons).filter((reason) => reasons[reason] === true);
   return { ready: standing.length === 0, reasons: standing };
@@ -302,38 +276,4 @@ function summaryOf(config: Config, url: string, engine: string, broker: string):
       ? `try: curl -X POST ${url}/api/register -H 'Content-Type: application/json' -d '{"username":"ada","password":"correct horse"}'`
       : `try: curl ${url}/ready`;
   return `Tautline listens on ${url} · engine ${engine} · broker ${broker} · ${next}`;
-}
-
-/** Adds an account to the store of the configuration, whether or not a node runs on it. */
-export async function addUser(
-  config: Config,
-  username: string,
-  password: string,
-  role: string,
-): Promise<{ id: string }> {
-  const problem = accountProblem(username, password, role);
-  if (problem !== null) throw new Error(`The ${problem} cannot be used: ${ACCOUNT_RULES[problem]}.`);
-  const accounts = await openAccounts(config.databasePath, { clock: systemClock, defaultRole: config.defaultRole });
-  try {
-    const { id } = await accounts.register(username, password, role);
-    return { id };
-  } catch (error) {
-    if (error instanceof ProtocolError && error.code === "CONFLICT")
-      throw new Error(`There is an account ${username} already.`);
-    throw error;
-  } finally {
-    accounts.close();
-  }
-}
-
-/** A token that a node with this configuration accepts. */
-export async function signToken(
-  config: Config,
-  claims: { sub: string; username?: string; role?: string; ttlS: number },
-): Promise<string> {
-  const issue = issuerOf(config, systemClock, claims.ttlS);
-  if (issue === null) throw new Error("JWT_SECRET is not set, or JWT_ALGORITHMS has no HS algorithm.");
-  const { sub: id, username = id, role = config.defaultRole } = claims;
-  const { token } = await issue({ id, username, role });
-  return token;
 }

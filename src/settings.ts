@@ -37,7 +37,7 @@ const boolean = v.union(
     v.boolean(),
     v.pipe(
       v.picklist(["true", "false"]),
-      v.transform((text) => text === "true"),
+      v.transform((word) => word === "true"),
     ),
   ],
   YES_NO,
@@ -91,8 +91,8 @@ const publicKey = v.pipe(
 
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
 
-function isTlsOrLoopback(text: string): boolean {
-  const url = URL.parse(text);
+function isTlsOrLoopback(address: string): boolean {
+  const url = URL.parse(address);
   if (url === null || url.username !== "" || url.password !== "") return false;
   return url.protocol === "https:" || (url.protocol === "http:" && LOOPBACK.test(url.hostname));
 }
@@ -117,15 +117,15 @@ const origin = v.pipe(
 );
 
 /** An address or CIDR whose host bits are zero: `10.0.0.1/8` is a mistake of which one cannot say what was meant. */
-function isNetwork(text: string): boolean {
-  const [address = "", prefix, ...rest] = text.split("/");
+function isNetwork(range: string): boolean {
+  const [address = "", prefix, ...rest] = range.split("/");
   // ipaddr.js also takes "10.1", octal and hexadecimal IPv4, which people and other programs read differently.
   const is4 = ipaddr.IPv4.isValidFourPartDecimal(address);
   if (!is4 && (!ipaddr.IPv6.isValid(address) || address.includes("%"))) return false;
   if (rest.length > 0 || (!is4 && ipaddr.IPv6.parse(address).isIPv4MappedAddress())) return false;
   if (prefix === undefined) return true;
   if (!/^(0|[1-9]\d{0,2})$/.test(prefix) || Number(prefix) > (is4 ? 32 : 128)) return false;
-  const network = is4 ? ipaddr.IPv4.networkAddressFromCIDR(text) : ipaddr.IPv6.networkAddressFromCIDR(text);
+  const network = is4 ? ipaddr.IPv4.networkAddressFromCIDR(range) : ipaddr.IPv6.networkAddressFromCIDR(range);
   return network.toNormalizedString() === ipaddr.parse(address).toNormalizedString();
 }
 

@@ -78,9 +78,9 @@ describe("check-config", () => {
   });
 
   test("lists every problem of environment, file and secret file, shows no value, and exits with 78", async () => {
-    const folder = mkdtempSync(join(tmpdir(), "tautline-"));
+    const own = mkdtempSync(join(tmpdir(), "tautline-"));
     try {
-      const [toml, secret] = [join(folder, "t.toml"), join(folder, "secret")];
+      const [toml, secret] = [join(own, "t.toml"), join(own, "secret")];
       writeFileSync(toml, 'colour = 1\nmetrics_token = "c4nary toml"\n');
       writeFileSync(secret, "c4nary-short\n");
       const env = { TAUTLINE_CONFIG: toml, JWT_SECRET_FILE: secret, PORT: "c4nary", API_KEY: "c4nary" };
@@ -91,7 +91,7 @@ describe("check-config", () => {
         expect(err).toContain(`  ${name} `);
       expect(err).not.toContain("c4nary");
     } finally {
-      rmSync(folder, { recursive: true });
+      rmSync(own, { recursive: true });
     }
   });
 

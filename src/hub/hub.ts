@@ -6,7 +6,7 @@ import type { Audit, AuditEventName, AuditResult } from "../observe/audit.ts";
 import type { Clock } from "../observe/clock.ts";
 import type { Metrics } from "../observe/metrics.ts";
 import type { CloseCode, ErrorCode } from "../protocol/codes.ts";
-import { ERRORS, ProtocolError } from "../protocol/codes.ts";
+import { ERRORS } from "../protocol/codes.ts";
 import type { MessageBody } from "../protocol/codec.ts";
 import type { Welcome } from "../protocol/frames.ts";
 import { nameOf } from "../protocol/topic.ts";

@@ -19,7 +19,7 @@ export interface StartedBroker {
 
 export interface BrokerContract {
   readonly name: string;
-  start(bounds: BrokerBounds, deliver: Deliver): Promise<StartedBroker>;
+  readonly start: (bounds: BrokerBounds, deliver: Deliver) => Promise<StartedBroker>;
   readonly skip?: readonly { readonly reason: string; readonly tests: readonly string[] }[];
 }
 

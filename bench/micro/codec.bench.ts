@@ -1,0 +1,46 @@
+import { bench, do_not_optimize, group } from "mitata";
+import * as v from "valibot";
+import { chatBody, decodeFrame, jsonCodec } from "../../src/protocol/codec.ts";
+import { clientFrames } from "../../src/protocol/frames.ts";
+import type { ChatMessage } from "../../src/protocol/frames.ts";
+import { isTopic, roomTopic } from "../../src/protocol/topic.ts";
+import { chatMessage, messageIdOf } from "../load/client-frames.ts";
+
+const small = chatMessage("general-chat", messageIdOf(1));
+const large = JSON.stringify({ type: "chat_message", roomSlug: "general-chat", message: "x".repeat(4_096) });
+const decoded = decodeFrame(small);
+
+const message: ChatMessage = {
+  type: "new_message",
+  timestamp: 1_767_225_600_000,
+  roomSlug: "general-chat",
+  data: {
+    slug: messageIdOf(1),
+    chatRoomSlug: "general-chat",
+    userSlug: "u00001",
+    username: "alice",
+    messageType: "TEXT",
+    message: "tautline tautline",
+    createdAt: "2026-01-01T00:00:00.000Z",
+  },
+};
+const body = chatBody(message);
+/** Of one constant name the compiler keeps the answer, and nothing is measured. */
+const slugs = Array.from({ length: 64 }, (_, i) => `general-chat-${i}`);
+let turn = 0;
+
+group("codec", () => {
+  bench("JSON.parse alone, 96 bytes", () => do_not_optimize(JSON.parse(small)));
+  bench("decode chat_message, 96 bytes", () => do_not_optimize(decodeFrame(small)));
+  bench("decode chat_message, 4 KiB", () => do_not_optimize(decodeFrame(large)));
+  bench("encode new_message without its position", () => do_not_optimize(chatBody(message)));
+  // As bytes: a concatenated string is only built when it is read, and the engine reads it.
+  bench("append the position, as bytes", () =>
+    do_not_optimize(Buffer.from(jsonCodec.encodePositioned(body, 1_000, "epoch"))),
+  );
+});
+
+group("validation", () => {
+  bench("chat_message", () => do_not_optimize(v.safeParse(clientFrames.chat_message, decoded, { abortEarly: true })));
+  bench("topic name", () => do_not_optimize(isTopic(roomTopic(slugs[(turn = (turn + 1) & 63)] ?? ""))));
+});

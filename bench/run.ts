@@ -1,0 +1,60 @@
+/** `bun run bench`: the load scenarios as one table, then the micro-benchmarks. See bench/README.md. */
+import { parseArgs } from "node:util";
+import { join } from "node:path";
+import { broadcast } from "./load/broadcast.ts";
+import { isPinned } from "./load/children.ts";
+import { handshake } from "./load/handshake.ts";
+import { memory } from "./load/memory.ts";
+import { writeReport } from "./load/report.ts";
+import { FULL, QUICK, Rig } from "./load/rig.ts";
+import { table, type Row } from "./load/row.ts";
+import { start } from "./load/start.ts";
+
+const SCENARIOS: Readonly<Record<string, (rig: Rig) => Promise<Row[]>>> = { broadcast, handshake, memory, start };
+
+const { values: options } = parseArgs({
+  options: {
+    quick: { type: "boolean", default: false },
+    only: { type: "string" },
+    micro: { type: "boolean", default: false },
+    load: { type: "boolean", default: false },
+    self: { type: "boolean", default: false },
+  },
+});
+
+async function runLoad(): Promise<void> {
+  const chosen = options.only === undefined ? Object.keys(SCENARIOS) : options.only.split(",");
+  const rig = new Rig(options.quick ? QUICK : FULL, options.self);
+  const rows: Row[] = [];
+  for (const name of chosen) {
+    const scenario = SCENARIOS[name];
+    if (scenario === undefined) throw new Error(`no scenario ${name}: ${Object.keys(SCENARIOS).join(", ")}`);
+    process.stderr.write(`${name} …\n`);
+    rows.push(...(await scenario(rig)));
+  }
+  console.log(`\n${table(rows)}\n`);
+  if (options.self)
+    console.log("Self-check: both columns are the bare server; ratios away from 1.00 are the rig's error.");
+  if (!isPinned)
+    console.log("Not pinned (no taskset, or one core): server and generator share cores, so the figures are rough.");
+  console.log(
+    `Medians of the rounds (least–most). All rounds: bench/results/${writeReport(rig.plan, await rig.samples(), rows)}`,
+  );
+}
+
+async function runMicro(): Promise<void> {
+  const child = Bun.spawn([process.execPath, join(import.meta.dir, "micro", "all.ts")], {
+    stdout: "inherit",
+    stderr: "inherit",
+  });
+  if ((await child.exited) !== 0) throw new Error("the micro-benchmarks failed");
+}
+
+try {
+  if (!options.micro) await runLoad();
+  if (options.micro || (!options.load && !options.quick && options.only === undefined)) await runMicro();
+} catch (error) {
+  console.error(`bench: ${error instanceof Error ? error.message : "failed"}`);
+  process.exitCode = 1;
+}
+process.exit(process.exitCode ?? 0);

@@ -1,0 +1,67 @@
+import { accountProblem, openAccounts } from "./auth/accounts.ts";
+import { createIssuer, type Issuer } from "./auth/issue.ts";
+import type { Config } from "./config.ts";
+import { type Clock, systemClock } from "./observe/clock.ts";
+import { ProtocolError } from "./protocol/codes.ts";
+
+/** Accounts and tokens of this node's own, as its configuration says: for login, and for the command line. */
+
+const HMAC_ALGORITHMS = ["HS256", "HS384", "HS512"] as const;
+const ACCOUNT_RULES = {
+  username: "1 to 64 of A-Z a-z 0-9 _ . -",
+  password: "8 to 1,024 bytes",
+  role: "1 to 64 of A-Z a-z 0-9 _ . : -",
+} as const;
+
+/** Null without a secret: tokens of this node's own need one. */
+export function issuerOf(config: Config, clock: Clock, ttlS: number = config.tokenTtlS): Issuer | null {
+  if (config.jwtSecret === null) return null;
+  const accepted = config.jwtAlgorithms;
+  const algorithm = accepted.length === 0 ? "HS256" : HMAC_ALGORITHMS.find((name) => accepted.includes(name));
+  if (algorithm === undefined) return null;
+  return createIssuer(
+    {
+      secret: config.jwtSecret,
+      algorithm,
+      ttlS,
+      issuer: config.jwtIssuer,
+      audience: config.jwtAudience,
+      typ: config.jwtTyp,
+      userIdClaim: config.jwtUserIdClaim,
+    },
+    clock,
+  );
+}
+
+/** Adds an account to the store of the configuration, whether or not a node runs on it. */
+export async function addUser(
+  config: Config,
+  username: string,
+  password: string,
+  role: string,
+): Promise<{ id: string }> {
+  const problem = accountProblem(username, password, role);
+  if (problem !== null) throw new Error(`The ${problem} cannot be used: ${ACCOUNT_RULES[problem]}.`);
+  const accounts = await openAccounts(config.databasePath, { clock: systemClock, defaultRole: config.defaultRole });
+  try {
+    const { id } = await accounts.register(username, password, role);
+    return { id };
+  } catch (error) {
+    if (!(error instanceof ProtocolError) || error.code !== "CONFLICT") throw error;
+    throw new Error(`There is an account ${username} already.`, { cause: error });
+  } finally {
+    accounts.close();
+  }
+}
+
+/** A token that a node with this configuration accepts. */
+export async function signToken(
+  config: Config,
+  claims: { sub: string; username?: string; role?: string; ttlS: number },
+): Promise<string> {
+  const issue = issuerOf(config, systemClock, claims.ttlS);
+  if (issue === null) throw new Error("JWT_SECRET is not set, or JWT_ALGORITHMS has no HS algorithm.");
+  const { sub: id, username = id, role = config.defaultRole } = claims;
+  const { token } = await issue({ id, username, role });
+  return token;
+}
