@@ -55,7 +55,9 @@ function configure(): Config {
 }
 
 async function checkConfig(): Promise<number> {
-  configure();
+  const config = configure();
+  const { checkSecret } = await import("./credentials.ts");
+  checkSecret(config);
   process.stdout.write("The configuration is valid.\n");
   return 0;
 }
@@ -158,7 +160,7 @@ function parseOrRefuse(args: string[], options: Record<string, { type: "string" 
 }
 
 async function main(argv: readonly string[]): Promise<number> {
-  if (argv[0] === "--help" || argv[0] === "help") {
+  if (argv[0] === "help" || argv.some((argument) => argument === "--help" || argument === "-h")) {
     process.stdout.write(USAGE);
     return 0;
   }

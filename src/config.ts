@@ -35,8 +35,9 @@ export interface Problem {
 export class ConfigError extends Error {
   readonly problems: readonly Problem[];
 
-  constructor(problems: readonly Problem[]) {
-    super(["The configuration is wrong:", ...problems.map(({ name, problem }) => `  ${name} ${problem}`)].join("\n"));
+  constructor(problems: readonly Problem[], options?: ErrorOptions) {
+    const lines = problems.map(({ name, problem }) => `  ${name} ${problem}`);
+    super(["The configuration is wrong:", ...lines].join("\n"), options);
     this.name = "ConfigError";
     this.problems = problems;
   }

@@ -1,4 +1,5 @@
 import type { Config } from "./config.ts";
+import { BYTES_PER_TOKEN } from "./protocol/frames.ts";
 import { ALGORITHM_KEYS, type SettingKey } from "./settings.ts";
 
 /** Settings that are right each alone and wrong together, as one table; and combinations worth a warning. */
@@ -15,9 +16,6 @@ export interface Rule {
 }
 
 const KEYS = ["jwtSecret", "jwtPublicKey", "jwksUrl"] as const satisfies readonly SettingKey[];
-
-/** Tokens that a frame costs: 1 per started 4 KiB. */
-const BYTES_PER_TOKEN = 4096;
 
 function names(config: Config, key: "secret" | "public"): boolean {
   return config.jwtAlgorithms.some((algorithm) => ALGORITHM_KEYS.get(algorithm) === key);

@@ -1,6 +1,7 @@
-import { accountProblem, openAccounts } from "./auth/accounts.ts";
+import { accountProblem, type Accounts, openAccounts } from "./auth/accounts.ts";
 import { createIssuer, type Issuer } from "./auth/issue.ts";
-import type { Config } from "./config.ts";
+import { weakness } from "./auth/secret.ts";
+import { type Config, ConfigError } from "./config.ts";
 import { type Clock, systemClock } from "./observe/clock.ts";
 import { ProtocolError } from "./protocol/codes.ts";
 
@@ -12,6 +13,24 @@ const ACCOUNT_RULES = {
   password: "8 to 1,024 bytes",
   role: "1 to 64 of A-Z a-z 0-9 _ . : -",
 } as const;
+
+/** Throws `ConfigError` for a secret that no node would start with: short, published, or guessable. */
+export function checkSecret({ jwtSecret, generatedSecret, jwtAlgorithms }: Config): void {
+  const problem = jwtSecret === null || generatedSecret ? null : weakness(jwtSecret, jwtAlgorithms);
+  if (problem !== null) throw new ConfigError([{ name: "JWT_SECRET", problem }]);
+}
+
+/** The accounts of the configuration. Throws `ConfigError` when the file cannot be used. */
+export async function openStore(config: Config, clock: Clock): Promise<Accounts> {
+  try {
+    return await openAccounts(config.databasePath, { clock, defaultRole: config.defaultRole });
+  } catch (error) {
+    const code = error instanceof Error && "code" in error && typeof error.code === "string" ? ` (${error.code})` : "";
+    throw new ConfigError([{ name: "DATABASE_URL", problem: `names a file that cannot be used${code}` }], {
+      cause: error,
+    });
+  }
+}
 
 /** Null without a secret: tokens of this node's own need one. */
 export function issuerOf(config: Config, clock: Clock, ttlS: number = config.tokenTtlS): Issuer | null {
@@ -42,7 +61,7 @@ export async function addUser(
 ): Promise<{ id: string }> {
   const problem = accountProblem(username, password, role);
   if (problem !== null) throw new Error(`The ${problem} cannot be used: ${ACCOUNT_RULES[problem]}.`);
-  const accounts = await openAccounts(config.databasePath, { clock: systemClock, defaultRole: config.defaultRole });
+  const accounts = await openStore(config, systemClock);
   try {
     const { id } = await accounts.register(username, password, role);
     return { id };

@@ -8,7 +8,7 @@ const CRASH_GRACE_MS = 5000;
 /** Runs the node until a signal or a crash; the result is the exit status. */
 export async function start(env: Environment): Promise<number> {
   const ending = Promise.withResolvers<number>();
-  process.on("SIGTERM", () => ending.resolve(0)).on("SIGINT", () => ending.resolve(0));
+  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, () => ending.resolve(0));
 
   let config: Config | null = null;
   let node: RunningNode;

@@ -1,14 +1,14 @@
 import { compileAccess, DEFAULT_ACCESS } from "./access.ts";
 import { type Api, createApi } from "./api/app.ts";
 import { errorResponse } from "./api/errors.ts";
-import { type Accounts, openAccounts } from "./auth/accounts.ts";
+import type { Accounts } from "./auth/accounts.ts";
 import { type Authenticator, createAuthenticator } from "./auth/authenticate.ts";
 import { createOriginPolicy, type OriginPolicy } from "./auth/origin.ts";
 import { refusingRemoved } from "./auth/removed.ts";
 import { findCredential } from "./auth/sources.ts";
 import { MemoryBroker } from "./broker/memory.ts";
 import { type Config, ConfigError } from "./config.ts";
-import { issuerOf } from "./credentials.ts";
+import { issuerOf, openStore } from "./credentials.ts";
 import { createBunEngine } from "./engine/bun.ts";
 import type { Engine, Handler } from "./engine/engine.ts";
 import { Addresses } from "./hub/address.ts";
@@ -54,16 +54,15 @@ const HTTP_BODY_BYTES = 65_536;
 const VERIFIED_TOKENS = 50_000;
 const OVERLOADED_RETRY_MS = 2_000;
 const STDOUT = 1;
+/** No close code at all, and no close frame: how most connections end. */
+const PEER_CLOSES = [1005, 1006];
 
 export async function startNode(config: Config, parts: NodeParts = {}): Promise<RunningNode> {
   const clock = parts.clock ?? systemClock;
   const { log, audit, metrics, sinks, report, bindGauges } = observe(config, clock, parts.logTarget ?? STDOUT);
   const origins = configured(() => createOriginPolicy(config.allowedOrigins));
   const addresses = configured(() => new Addresses(config, (peer) => log.warn({ peer }, UNNAMED_PROXY)));
-  const accounts =
-    config.accounts === "off"
-      ? null
-      : await openAccounts(config.databasePath, { clock, defaultRole: config.defaultRole });
+  const accounts = config.accounts === "off" ? null : await openStore(config, clock);
   const authenticator = configured(() => authenticatorOf(config, clock, accounts));
 
   const broker = new MemoryBroker(config, clock, (topic, message) => hub.deliver(topic, message));
@@ -73,9 +72,10 @@ export async function startNode(config: Config, parts: NodeParts = {}): Promise<
     ...{ broker, authenticator, audit, metrics, clock, report },
   });
   bindGauges(hub);
-  const drain = new Drain(config, hub, clock);
+  const drain = new Drain(config, hub, clock, (fields, message) => log.info(fields, message));
   const loopDelay = createLoopDelay();
   let overloaded = false;
+  let hasKeys = true;
 
   const handshakes = new Handshakes(config, hub, {
     ...{ addresses, origins, authenticator, clock },
@@ -115,7 +115,11 @@ export async function startNode(config: Config, parts: NodeParts = {}): Promise<
     api.sweep();
     loopDelay.sample();
     metrics.eventLoopDelay.observe(loopDelay.p99Ms() / 1_000);
+    const was = { overloaded, hasKeys };
     overloaded = isOverloaded(overloaded, loopDelay.p99Ms(), config.overloadDelayMs);
+    hasKeys = authenticator.keysReady;
+    if (overloaded !== was.overloaded) log.warn({ overloaded, p99Ms: loopDelay.p99Ms() }, "event loop delay");
+    if (hasKeys !== was.hasKeys) log.warn({ hasKeys }, "keys to verify tokens with");
   }, tickMs(config));
 
   return {
@@ -161,13 +165,18 @@ function observe(config: Config, clock: Clock, logTarget: number | string): Obse
       topics: () => hub?.rooms.size ?? 0,
       memberships: () => hub?.rooms.memberships ?? 0,
       brokerUp: () => hub?.broker.ready ?? false,
+      keysReady: () => hub?.authenticator.keysReady ?? false,
       evictedTopics: () => hub?.broker.evictedTopics ?? 0,
       auditErrors: () => audit.errors,
       auditLost: () => audit.lost,
       logErrors: () => logSink.errors,
       logLost: () => logSink.drops,
     },
-    { codes: Object.keys(ERRORS), closeCodes: Object.keys(CLOSES).map(Number), frameTypes: Object.keys(clientFrames) },
+    {
+      codes: Object.keys(ERRORS),
+      closeCodes: [...Object.keys(CLOSES).map(Number), ...PEER_CLOSES],
+      frameTypes: Object.keys(clientFrames),
+    },
   );
   return {
     ...{ log, audit, metrics },
@@ -248,6 +257,7 @@ function apiOf({ config, clock, accounts, addresses, origins, metrics, audit, re
     clock,
     audit: (event) => audit.record(event),
     logFailure: report,
+    countError: (code) => metrics.errors.add(code),
   });
 }
 
@@ -259,6 +269,7 @@ function reasonsAgainst(reasons: Readonly<Record<string, boolean>>): { ready: bo
 function handlerOf(hub: Hub, handshakes: Handshakes, api: Api, report: Observation["report"]): Handler<Connection> {
   return {
     upgrade: (handshake) => handshakes.upgrade(handshake),
+    malformed: (handshake, status) => handshakes.malformed(handshake, status),
     open: (socket, connection) => hub.open(socket, connection),
     abandoned: (connection) => hub.abandoned(connection),
     message: (connection, data) => hub.message(connection, data),
@@ -271,9 +282,11 @@ function handlerOf(hub: Hub, handshakes: Handshakes, api: Api, report: Observati
 }
 
 function summaryOf(config: Config, url: string, engine: string, broker: string): string {
+  const socket = config.unixSocket === null ? "" : `--unix-socket ${config.unixSocket} `;
+  const base = config.unixSocket === null ? url : "http://localhost";
   const next =
     config.accounts === "on"
-      ? `try: curl -X POST ${url}/api/register -H 'Content-Type: application/json' -d '{"username":"ada","password":"correct horse"}'`
-      : `try: curl ${url}/ready`;
+      ? `try: curl ${socket}-X POST ${base}/api/register -H 'Content-Type: application/json' -d '{"username":"ada","password":"correct horse"}'`
+      : `try: curl ${socket}${base}/ready`;
   return `Tautline listens on ${url} · engine ${engine} · broker ${broker} · ${next}`;
 }

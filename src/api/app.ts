@@ -5,7 +5,7 @@ import type { Account, Accounts } from "../auth/accounts.ts";
 import type { Addresses } from "../hub/address.ts";
 import type { AuditEvent } from "../observe/audit.ts";
 import type { Clock } from "../observe/clock.ts";
-import { ProtocolError } from "../protocol/codes.ts";
+import { type ErrorCode, ProtocolError } from "../protocol/codes.ts";
 import { errorResponse, type LogFailure, toProtocolError } from "./errors.ts";
 import { health, type Readiness, ready } from "./health.ts";
 import { type IssuedToken, Login } from "./login.ts";
@@ -40,6 +40,8 @@ export interface ApiPorts {
   readonly clock: Clock;
   readonly audit: (event: AuditEvent) => void;
   readonly logFailure: LogFailure;
+  /** Called with the code of every error that is answered. */
+  readonly countError: (code: ErrorCode) => void;
 }
 
 export interface Api {
@@ -68,7 +70,9 @@ export function createApi(ports: ApiPorts): Api {
   const app = new Hono<Env>();
 
   const answerError = (error: unknown, headers: Readonly<Record<string, string>> = {}): Response => {
-    const answer = errorResponse(toProtocolError(error, ports.logFailure), clock.now());
+    const known = toProtocolError(error, ports.logFailure);
+    ports.countError(known.code);
+    const answer = errorResponse(known, clock.now());
     return new Response(answer.body, { status: answer.status, headers: { ...answer.headers, ...headers } });
   };
   const refuseMethod = (methods: readonly string[]): Response =>

@@ -23,6 +23,7 @@ export interface ClaimRules {
 }
 
 const MAX_ROLES = 32;
+const MAX_FOLLOWS = 100;
 const MAX_NAME_LENGTH = 128;
 const MAX_DATE_MS = 8_640_000_000_000_000; // the last instant that a Date can hold
 const NONE: readonly string[] = Object.freeze([]);
@@ -54,7 +55,7 @@ const claimsSchema = v.object({
       v.record(v.string(), actions),
     ),
   ),
-  follows: v.optional(v.array(userId)),
+  follows: v.optional(v.pipe(v.array(userId), v.maxLength(MAX_FOLLOWS))),
   isActive: v.optional(v.boolean()),
 });
 

@@ -159,7 +159,10 @@ class BunEngine<S> implements Engine {
     try {
       const handshake = new RequestHandshake(request, server.requestIP(request)?.address ?? "");
       const refusal = refusalOf(request.method, handshake);
-      if (refusal !== null) return refused(refusal);
+      if (refusal !== null) {
+        this.#handler.malformed(handshake, refusal.status);
+        return refused(refusal);
+      }
       const answer = this.#handler.upgrade(handshake);
       if (answer instanceof Promise) return this.#settleLater(request, server, answer);
       return this.#settle(request, server, answer);

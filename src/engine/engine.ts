@@ -77,6 +77,8 @@ export interface Handler<S> {
    * get here. After an `Accept` exactly one of `open` and `abandoned` follows.
    */
   upgrade(handshake: Handshake): Accept<S> | Refuse | Promise<Accept<S> | Refuse>;
+  /** A request for an upgrade that broke the rules above was answered with that status; it concerns nobody else. */
+  malformed(handshake: Handshake, status: number): void;
   open(socket: Socket, session: S): void;
   /** The accepted peer went away before the upgrade; its session never had a socket. */
   abandoned(session: S): void;

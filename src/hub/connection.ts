@@ -9,6 +9,12 @@ import type { Endpoint } from "./endpoints.ts";
 import type { Room } from "./rooms.ts";
 import type { User } from "./users.ts";
 
+/** A refusal, and whose connection it would have been where that is known. */
+interface Doom {
+  readonly error: ProtocolError;
+  readonly userId: string | null;
+}
+
 /** `pending` until it has authenticated, `gone` once its end was decided: a connection that is gone does nothing any more. */
 export type ConnectionState = "pending" | "open" | "gone";
 
@@ -36,8 +42,8 @@ export class Connection {
   lastSeenMs = 0;
   /** Frames that were refused for their rate since the last accepted one. */
   refusedFrames = 0;
-  /** Sweeps in a row that found more unsent than is allowed. */
-  overUnsent = 0;
+  /** Since when every sweep has found more unsent than is allowed. */
+  overUnsentSinceMs: number | null = null;
   /** Frames other than `auth` that came before authentication. */
   unauthenticatedFrames = 0;
   wasExpiryAnnounced = false;
@@ -47,7 +53,7 @@ export class Connection {
   waiting: (string | Uint8Array)[] | null = null;
   waitingBytes = 0;
   /** A refusal that the endpoint tells by a frame and a close code, once the upgrade has happened. */
-  doom: ProtocolError | null = null;
+  doom: Doom | null = null;
   /** Why this side ended it; null when the peer did. */
   endedBy: CloseCode | null = null;
   #socket: Socket | null = null;

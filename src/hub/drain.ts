@@ -13,6 +13,8 @@ export interface DrainOptions {
 export const SUSTAINED_HANDSHAKES_PER_SECOND = 2_000;
 const MAX_RECONNECT_DELAY_MS = 30_000;
 const BATCHES_PER_SECOND = 10;
+/** Few connections are no herd: they are closed faster than over all of `drainMs`. */
+const MAX_PAUSE_MS = 100;
 
 /** A random point of the time that the remaining connections need to come back elsewhere. */
 export function reconnectDelayMs(connectionsLeft: number, random: number): number {
@@ -28,11 +30,14 @@ export class Drain {
   readonly #hub: Hub;
   readonly #clock: Clock;
   readonly #options: DrainOptions;
+  readonly #log: (fields: object, message: string) => void;
   #done: Promise<void> | null = null;
   isReady = true;
   isRefusing = false;
 
-  constructor(options: DrainOptions, hub: Hub, clock: Clock) {
+  /** `log` is told of the begin and the end. */
+  constructor(options: DrainOptions, hub: Hub, clock: Clock, log: (fields: object, message: string) => void) {
+    this.#log = log;
     this.#options = options;
     this.#hub = hub;
     this.#clock = clock;
@@ -49,12 +54,14 @@ export class Drain {
 
   async #run(): Promise<void> {
     this.isReady = false;
+    this.#log({ connections: this.#hub.connections.size, drainMs: this.#options.drainMs }, "draining");
     if (this.#hub.connections.size > 0) await this.#wait(this.#options.drainDelayMs);
     this.isRefusing = true;
     this.#hub.isDraining = true;
     const connections = shuffle([...this.#hub.connections]);
     for (const connection of connections) this.#announce(connection);
     await this.#closeAll(connections);
+    this.#log({ connections: this.#hub.connections.size }, "drained");
   }
 
   #announce(connection: Connection): void {
@@ -66,7 +73,7 @@ export class Drain {
   async #closeAll(connections: Connection[]): Promise<void> {
     const batches = Math.max(1, Math.floor((this.#options.drainMs * BATCHES_PER_SECOND) / 1_000));
     const batchSize = Math.max(1, Math.ceil(connections.length / batches));
-    const pauseMs = this.#options.drainMs / Math.ceil(connections.length / batchSize);
+    const pauseMs = Math.min(MAX_PAUSE_MS, this.#options.drainMs / Math.ceil(connections.length / batchSize));
     // The first batch at once: a node with one connection need not wait for the others.
     while (connections.length > 0) {
       for (const connection of connections.splice(0, batchSize)) this.#close(connection);

@@ -211,8 +211,9 @@ function requireMember(hub: Hub, connection: Connection, topic: string): Room {
 
 /** A member is not enough where nobody is announced: automatic topics have members too. */
 function requirePresence(hub: Hub, connection: Connection, topic: string): Room {
-  if (!hub.access.hasPresence(topic)) throw new ProtocolError("FORBIDDEN");
-  return requireMember(hub, connection, topic);
+  if (hub.access.hasPresence(topic)) return requireMember(hub, connection, topic);
+  hub.audit("access.denied", connection, "refused", "FORBIDDEN", { topic });
+  throw new ProtocolError("FORBIDDEN");
 }
 
 function principalOf(connection: Connection): Principal {

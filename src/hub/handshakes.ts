@@ -4,7 +4,7 @@ import type { Credential, HandshakeView } from "../auth/sources.ts";
 import type { Accept, Handshake, Refuse } from "../engine/engine.ts";
 import type { Clock } from "../observe/clock.ts";
 import type { HandshakeFields } from "../observe/log.ts";
-import { ERRORS, ProtocolError } from "../protocol/codes.ts";
+import { type ErrorCode, ProtocolError } from "../protocol/codes.ts";
 import type { Principal } from "../protocol/principal.ts";
 import { queryParameters, queryValue } from "../protocol/query.ts";
 import { negotiate } from "../protocol/subprotocol.ts";
@@ -41,6 +41,10 @@ interface UpgradeRequest {
   readonly handshake: Handshake;
   readonly client: ClientAddress;
   readonly startedMs: number;
+  readonly endpoint: Endpoint | undefined;
+  /** What the decision has found out so far: a refusal tells whose it was. */
+  credential: Credential | null;
+  principal: Principal | null;
 }
 
 /** Decides every upgrade request: synchronous unless the token's check really waits. */
@@ -64,31 +68,53 @@ export class Handshakes {
   }
 
   upgrade(handshake: Handshake): Accept<Connection> | Refuse | Promise<Accept<Connection> | Refuse> {
-    const client = this.#ports.addresses.find(handshake.peerAddress, (name) => handshake.header(name));
-    const request: UpgradeRequest = { handshake, client, startedMs: this.#ports.clock.monotonic() };
-    const endpoint = findEndpoint(handshake.path);
-    let found: Credential | null = null;
+    const request: UpgradeRequest = {
+      handshake,
+      client: this.#ports.addresses.find(handshake.peerAddress, (name) => handshake.header(name)),
+      startedMs: this.#ports.clock.monotonic(),
+      endpoint: findEndpoint(handshake.path),
+      credential: null,
+      principal: null,
+    };
     try {
-      if (endpoint === undefined) throw new ProtocolError("NOT_FOUND");
-      this.#admit(client);
-      const credential = this.#ports.findCredential(handshake, endpoint.readsCookies);
-      found = credential;
-      this.#checkOrigin(handshake, client, credential);
-      if (credential === null) {
-        if (!endpoint.authenticatesByFrame) throw new ProtocolError("AUTH_REQUIRED");
-        return this.#accept(request, endpoint, null, null);
-      }
-      const principal = this.#ports.authenticator.authenticate(credential, client.key);
-      if (!(principal instanceof Promise)) return this.#accept(request, endpoint, credential, principal);
+      const principal = this.#authenticate(request);
+      if (!(principal instanceof Promise)) return this.#accept(request, principal);
       return principal
         .then((known) => {
           this.#checkCapacity(); // Others came while this one waited.
-          return this.#accept(request, endpoint, credential, known);
+          return this.#accept(request, known);
         })
-        .catch((error: unknown) => this.#refuse(request, endpoint, credential, error));
+        .catch((error: unknown) => this.#refuse(request, error));
     } catch (error) {
-      return this.#refuse(request, endpoint, found, error);
+      return this.#refuse(request, error);
     }
+  }
+
+  /** What the engine refused before anybody was asked. */
+  malformed(handshake: Handshake, status: number): void {
+    const client = this.#ports.addresses.find(handshake.peerAddress, (name) => handshake.header(name));
+    const startedMs = this.#ports.clock.monotonic();
+    const code = MALFORMED.get(status) ?? "BAD_REQUEST";
+    this.#hub.refused(code, { client, userAgent: handshake.header("user-agent") });
+    this.#record(
+      { handshake, client, startedMs, endpoint: undefined, credential: null, principal: null },
+      status,
+      code,
+      null,
+    );
+  }
+
+  /** Null: nobody yet, on an endpoint where the first frame may say it. */
+  #authenticate(request: UpgradeRequest): Principal | null | Promise<Principal> {
+    const { handshake, client, endpoint } = request;
+    if (endpoint === undefined) throw new ProtocolError("NOT_FOUND");
+    this.#admit(client);
+    const credential = this.#ports.findCredential(handshake, endpoint.readsCookies);
+    request.credential = credential;
+    this.#checkOrigin(handshake, client, credential);
+    if (credential !== null) return this.#ports.authenticator.authenticate(credential, client.key);
+    if (!endpoint.authenticatesByFrame) throw new ProtocolError("AUTH_REQUIRED");
+    return null;
   }
 
   /** Whether this node takes any connection now. */
@@ -116,13 +142,10 @@ export class Handshakes {
     this.#ports.origins.check(handshake.header("origin"), credential?.kind === "cookie", context);
   }
 
-  #accept(
-    request: UpgradeRequest,
-    endpoint: Endpoint,
-    credential: Credential | null,
-    principal: Principal | null,
-  ): Accept<Connection> {
-    const accept = this.#connection(request, endpoint, credential, principal);
+  #accept(request: UpgradeRequest, principal: Principal | null): Accept<Connection> {
+    if (request.endpoint === undefined) throw new ProtocolError("NOT_FOUND");
+    request.principal = principal;
+    const accept = this.#connect(request, request.endpoint, principal);
     const connection = accept.session;
     if (principal === null) {
       this.#hub.pending.enter(connection);
@@ -134,10 +157,9 @@ export class Handshakes {
     return accept;
   }
 
-  #connection(
-    { handshake, client }: UpgradeRequest,
+  #connect(
+    { handshake, client, credential }: UpgradeRequest,
     endpoint: Endpoint,
-    credential: Credential | null,
     principal: Principal | null,
   ): Accept<Connection> {
     const query = queryParameters(handshake.query);
@@ -159,30 +181,26 @@ export class Handshakes {
   }
 
   /** Instead of the upgrade, or behind it where the endpoint tells its verdict on a token that way. */
-  #refuse(
-    request: UpgradeRequest,
-    endpoint: Endpoint | undefined,
-    credential: Credential | null,
-    failure: unknown,
-  ): Accept<Connection> | Refuse {
-    const { handshake, client } = request;
+  #refuse(request: UpgradeRequest, failure: unknown): Accept<Connection> | Refuse {
+    const { handshake, client, endpoint, principal } = request;
     const error = asProtocolError(failure, this.#hub.report);
+    const userId = principal?.id ?? null;
     if (endpoint?.refusesBy === "frame" && VERDICTS.has(error.code)) {
       // A browser that offered subprotocols and is answered none fails the connection: it would not see the verdict.
-      const accept = this.#connection(request, endpoint, credential, null);
-      accept.session.doom = error;
+      const accept = this.#connect(request, endpoint, null);
+      accept.session.doom = { error, userId };
       this.#record(request, 101, error.code, accept.session);
       return accept;
     }
     const refusal = this.#ports.refusal(error);
-    if (ERRORS[error.code].status === 401) this.#hub.metrics.authentications.add(error.code);
-    this.#hub.auditRefusal(error.code, client, handshake.header("user-agent"));
+    this.#hub.metrics.errors.add(error.code);
+    this.#hub.refused(error.code, { client, userAgent: handshake.header("user-agent"), userId });
     this.#record(request, refusal.status, error.code, null);
     return refusal;
   }
 
   #record(
-    { handshake, client, startedMs }: UpgradeRequest,
+    { handshake, client, startedMs, principal }: UpgradeRequest,
     status: number,
     code: string,
     connection: Connection | null,
@@ -195,11 +213,16 @@ export class Handshakes {
       status,
       code,
       connectionId: connection?.id ?? null,
-      userId: connection?.principal?.id ?? null,
+      userId: principal?.id ?? null,
       durationMs: this.#ports.clock.monotonic() - startedMs,
     });
   }
 }
+
+const MALFORMED: ReadonlyMap<number, ErrorCode> = new Map([
+  [405, "METHOD_NOT_ALLOWED"],
+  [426, "UPGRADE_REQUIRED"],
+]);
 
 /** What is said about a token; everything else stays an HTTP answer on every endpoint. */
 const VERDICTS: ReadonlySet<string> = new Set(["AUTH_FAILED", "TOKEN_EXPIRED", "FORBIDDEN", "CONNECTION_LIMIT"]);

@@ -5,7 +5,7 @@ import type { Engine, Socket } from "../engine/engine.ts";
 import type { Audit, AuditEventName, AuditResult } from "../observe/audit.ts";
 import type { Clock } from "../observe/clock.ts";
 import type { Metrics } from "../observe/metrics.ts";
-import type { CloseCode, ErrorCode } from "../protocol/codes.ts";
+import type { ErrorCode } from "../protocol/codes.ts";
 import { ERRORS } from "../protocol/codes.ts";
 import type { MessageBody } from "../protocol/codec.ts";
 import type { Welcome } from "../protocol/frames.ts";
@@ -13,12 +13,13 @@ import { nameOf } from "../protocol/topic.ts";
 import type { ClientAddress } from "./address.ts";
 import type { Connection } from "./connection.ts";
 import type { HeartbeatOptions } from "./heartbeat.ts";
-import { checkExpiry, checkPulse, slotsOf } from "./heartbeat.ts";
+import { slotsOf } from "./heartbeat.ts";
 import { PendingPlaces } from "./pending.ts";
 import { Presence } from "./presence.ts";
 import { receive, wait } from "./receive.ts";
 import { Rooms } from "./rooms.ts";
 import { automaticTopicsOf, greet, refuse, USER_TOPIC } from "./session.ts";
+import { sweepConnections } from "./sweep.ts";
 import { Users } from "./users.ts";
 
 export interface HubOptions extends HeartbeatOptions {
@@ -49,7 +50,18 @@ export interface HubPorts {
   readonly report: (error: unknown, correlationId: string) => void;
 }
 
+/** Who was not let in, as far as it is known. */
+interface Refused {
+  readonly client: ClientAddress;
+  readonly userAgent: string | null;
+  readonly connectionId?: string | null;
+  readonly userId?: string | null;
+}
+
 type About = Readonly<Record<string, string | number>>;
+
+/** What is said about a credential, rather than about the place where it was shown. */
+const VERDICTS: ReadonlySet<ErrorCode> = new Set(["AUTH_REQUIRED", "AUTH_FAILED", "TOKEN_EXPIRED", "FORBIDDEN"]);
 
 /** After these ends a user is gone at once; after every other one it may be about to come back. */
 const LEAVES_AT_ONCE: ReadonlySet<number> = new Set([1000, 1005, 4001, 4003]);
@@ -118,7 +130,8 @@ export class Hub {
     this.connections.add(connection);
     if (connection.doom !== null) {
       this.release(connection);
-      refuse(this, connection, connection.doom);
+      const { error, userId } = connection.doom;
+      refuse(this, connection, error, undefined, userId);
       return;
     }
     const { principal } = connection;
@@ -155,38 +168,31 @@ export class Hub {
     if (!this.connections.delete(connection)) return;
     this.release(connection);
     // The engine's own limit ends a connection as a lost one: what the last sweep saw tells them apart.
-    if (connection.endedBy === null && code === 1006 && connection.overUnsent > 0) this.#countSlowConsumer(connection);
+    if (connection.endedBy === null && code === 1006 && connection.overUnsentSinceMs !== null) {
+      connection.endedBy = 4013;
+      this.countSlowConsumer(connection);
+    }
     const endedBy = connection.endedBy ?? code;
+    this.metrics.closes.add(endedBy);
     const left = [...connection.rooms];
     this.rooms.leaveAll(connection);
     const { principal } = connection;
     if (principal === null) return;
     for (const room of left) this.presence.leave(room, principal.id, this.#departure(endedBy));
     const durationMs = this.clock.monotonic() - connection.openedAtMs;
-    this.metrics.closes.add(endedBy);
     this.metrics.connectionDuration.observe(durationMs / 1_000);
     this.audit("connection.closed", connection, "ok", endedBy, { durationMs: Math.round(durationMs) });
   }
 
-  /** Once a second: dead peers, ended tokens, slow consumers, and whatever has become old. */
+  /** Once a second, or more often where pings are: what is due on the connections, and whatever has become old. */
   tick(): void {
-    const nowMs = this.clock.monotonic();
-    const wallMs = this.clock.now();
-    this.tickedAtMs = nowMs;
+    this.tickedAtMs = this.clock.monotonic();
     this.#slot = (this.#slot + 1) % slotsOf(this.options);
-    for (const connection of this.connections) {
-      if (connection.state === "pending") this.#checkDeadline(connection, nowMs);
-      else this.#check(connection, nowMs, wallMs);
-    }
+    sweepConnections(this, this.#slot);
     this.presence.sweep();
-    this.users.sweep(nowMs);
+    this.users.sweep(this.tickedAtMs);
     this.broker.sweep();
     this.authenticator.sweep();
-  }
-
-  /** Ends a connection from this side. */
-  end(connection: Connection, code: CloseCode): void {
-    connection.close(code);
   }
 
   publish(topic: string, body: MessageBody): Position | Promise<Position> {
@@ -262,11 +268,11 @@ export class Hub {
     });
   }
 
-  /** A handshake that did not become a connection. */
-  auditRefusal(code: ErrorCode, client: ClientAddress, userAgent: string | null): void {
+  /** Somebody was not let in: by the HTTP status of a handshake, or by a frame and a close code. Counted and audited once, alike. */
+  refused(code: ErrorCode, { client, userAgent, connectionId = null, userId = null }: Refused): void {
+    if (VERDICTS.has(code)) this.metrics.authentications.add(code);
     const event = ERRORS[code].status === 401 ? "auth.failed" : "connection.refused";
-    const { address } = client;
-    this.#audit.record({ event, connectionId: null, userId: null, address, userAgent, result: "refused", code });
+    this.#audit.record({ event, connectionId, userId, address: client.address, userAgent, result: "refused", code });
   }
 
   /** Gives back whatever the connection holds of the limits. Safe to call twice. */
@@ -286,57 +292,18 @@ export class Hub {
   }
 
   #departure(endedBy: number): "announce" | "hold" | "silent" {
-    if (this.isDraining) return "silent";
+    if (endedBy === 1012) return "silent";
     return LEAVES_AT_ONCE.has(endedBy) ? "announce" : "hold";
   }
 
-  #checkDeadline(connection: Connection, nowMs: number): void {
-    if (nowMs - connection.openedAtMs < this.options.authDeadlineMs) return;
-    this.metrics.authentications.add("AUTH_REQUIRED");
-    this.audit("auth.failed", connection, "refused", "AUTH_REQUIRED");
-    connection.close(4001);
-  }
-
-  #check(connection: Connection, nowMs: number, wallMs: number): void {
-    this.#checkUnsent(connection);
+  /** Ends a connection that has not said who it is, for something else than its token. */
+  endUnauthenticated(connection: Connection, code: "AUTH_REQUIRED" | "MESSAGE_TOO_LARGE" | "RATE_LIMITED"): void {
     if (connection.state === "gone") return;
-    const isPingTurn = connection.pingSlot === this.#slot;
-    const pulse = checkPulse(connection.lastSeenMs, nowMs, isPingTurn, this.options);
-    if (pulse === "lost") {
-      this.metrics.counters.heartbeatsLost += 1;
-      connection.close(4090);
-      return;
-    }
-    if (pulse === "ping") this.#ping(connection, wallMs);
-    if (connection.user !== null) this.users.rest(connection.user, nowMs);
-    const expiresAtMs = connection.principal?.expiresAtMs ?? null;
-    const toleranceMs = this.options.clockToleranceS * 1_000;
-    const expiry = checkExpiry(expiresAtMs, connection.wasExpiryAnnounced, wallMs, toleranceMs);
-    if (expiry === "expired") connection.close(4001, "TOKEN_EXPIRED");
-    if (expiry === "announce" && expiresAtMs !== null) {
-      connection.wasExpiryAnnounced = true;
-      connection.send({ type: "auth_expiring", expiresAt: expiresAtMs, timestamp: wallMs });
-    }
+    this.refused(code, { client: connection.client, userAgent: connection.userAgent, connectionId: connection.id });
+    connection.close(code === "AUTH_REQUIRED" ? 4001 : ERRORS[code].close);
   }
 
-  #ping(connection: Connection, wallMs: number): void {
-    if (connection.sendsPingFrames) connection.send({ type: "ping", timestamp: wallMs });
-    else connection.socket.ping();
-  }
-
-  /** Over the bound twice running: ended here, since the engine's own kill could not be told from a client that left. */
-  #checkUnsent(connection: Connection): void {
-    if (connection.socket.bufferedBytes <= this.options.maxUnsentBytes) {
-      connection.overUnsent = 0;
-      return;
-    }
-    connection.overUnsent += 1;
-    if (connection.overUnsent < 2) return;
-    this.#countSlowConsumer(connection);
-    connection.close(4013);
-  }
-
-  #countSlowConsumer(connection: Connection): void {
+  countSlowConsumer(connection: Connection): void {
     this.metrics.counters.slowConsumers += 1;
     this.audit("slow.consumer", connection, "refused", "SLOW_CONSUMER");
   }

@@ -5,11 +5,15 @@ import type { Room, Rooms } from "./rooms.ts";
 
 /** A user in a topic: one, however many of the user's connections are there. */
 interface Occupant extends WireUser {
+  /** In which place the user came: the cursor of `presence_state`, which outlives the user. */
+  readonly serial: number;
   connections: number;
   /** While no connection is left: when the user counts as gone, in monotonic milliseconds. 0 otherwise. */
   heldUntilMs: number;
-  /** When `isTyping: true` last went out; null while others believe that the user does not type. */
-  typingSinceMs: number | null;
+  /** Whether the others believe that the user types. */
+  isTyping: boolean;
+  /** When they were last told so: a `false` in between does not make the next `true` come sooner. */
+  toldTypingMs: number;
 }
 
 export type Occupants = Map<string, Occupant>;
@@ -36,6 +40,7 @@ export class Presence {
   readonly #graceMs: number;
   /** In the order of their ends, since the grace period is the same for all. */
   #held: Held[] = [];
+  #serial = 0;
 
   constructor(rooms: Rooms, clock: Clock, graceMs: number) {
     this.#rooms = rooms;
@@ -58,7 +63,16 @@ export class Presence {
       return;
     }
     const { wireId: userId, username } = principal;
-    const joined = { userId, username, connections: 1, heldUntilMs: 0, typingSinceMs: null };
+    this.#serial += 1;
+    const joined = {
+      userId,
+      username,
+      serial: this.#serial,
+      connections: 1,
+      heldUntilMs: 0,
+      isTyping: false,
+      toldTypingMs: Number.NEGATIVE_INFINITY,
+    };
     room.occupants.set(principal.id, joined);
     this.#announce("user_joined", room, joined);
   }
@@ -98,20 +112,16 @@ export class Presence {
     if (ended > 0) this.#held = this.#held.slice(ended);
   }
 
-  /** Up to 200 users behind the one with the id `after`, in the order in which they came. */
+  /** Up to 200 users, in the order in which they came. `next` is the cursor of the following page, whoever has left by then. */
   page(room: Room, after: string | undefined): { users: WireUser[]; next?: string } {
     const users: WireUser[] = [];
-    const occupants = room.occupants ?? new Map<string, Occupant>();
-    let isPast = after === undefined || !occupants.has(after);
-    let lastId = "";
-    for (const [userId, occupant] of occupants) {
-      if (users.length === PRESENCE_PAGE) return { users, next: lastId };
-      if (isPast) {
-        users.push({ userId: occupant.userId, username: occupant.username });
-        lastId = userId;
-      } else if (userId === after) {
-        isPast = true;
-      }
+    const afterSerial = after === undefined ? 0 : Number(after);
+    let lastSerial = 0;
+    for (const { serial, userId, username } of room.occupants?.values() ?? []) {
+      if (serial <= afterSerial) continue;
+      if (users.length === PRESENCE_PAGE) return { users, next: String(lastSerial) };
+      users.push({ userId, username });
+      lastSerial = serial;
     }
     return { users };
   }
@@ -121,13 +131,14 @@ export class Presence {
     const occupant = room.occupants?.get(userId);
     if (occupant === undefined) return false;
     if (!isTyping) {
-      const wasTyping = occupant.typingSinceMs !== null;
-      occupant.typingSinceMs = null;
+      const wasTyping = occupant.isTyping;
+      occupant.isTyping = false;
       return wasTyping;
     }
     const nowMs = this.#clock.monotonic();
-    if (occupant.typingSinceMs !== null && nowMs - occupant.typingSinceMs < TYPING_INTERVAL_MS) return false;
-    occupant.typingSinceMs = nowMs;
+    if (nowMs - occupant.toldTypingMs < TYPING_INTERVAL_MS) return false;
+    occupant.isTyping = true;
+    occupant.toldTypingMs = nowMs;
     return true;
   }
 

@@ -1,5 +1,6 @@
 import { ProtocolError } from "../protocol/codes.ts";
 import { decodeFrame } from "../protocol/codec.ts";
+import { BYTES_PER_TOKEN } from "../protocol/frames.ts";
 import type { Connection } from "./connection.ts";
 import { MAX_WAITING_BYTES, MAX_WAITING_FRAMES } from "./connection.ts";
 import { asProtocolError, errorContext, errorFrame } from "./errors.ts";
@@ -8,8 +9,6 @@ import { findRow } from "./handlers.ts";
 import type { Hub } from "./hub.ts";
 import { authenticate } from "./session.ts";
 
-/** A frame costs one token per this many bytes begun. */
-const BYTES_PER_TOKEN = 4_096;
 const MAX_REFUSED_FRAMES = 100;
 const MAX_UNAUTHENTICATED_FRAMES = 10;
 const MAX_UNAUTHENTICATED_BYTES = 8_192;
@@ -33,7 +32,10 @@ function process(hub: Hub, connection: Connection, data: string | Uint8Array): v
   if (connection.state === "gone") return;
   let decoded: Decoded | null = null;
   try {
-    if (connection.state === "pending") rejectIfLarge(connection, data);
+    if (connection.state === "pending" && Buffer.byteLength(data) > MAX_UNAUTHENTICATED_BYTES) {
+      hub.endUnauthenticated(connection, "MESSAGE_TOO_LARGE");
+      return;
+    }
     decoded = decode(hub, connection, data);
     const pending =
       connection.state === "pending"
@@ -73,12 +75,6 @@ function processUnauthenticated(hub: Hub, connection: Connection, decoded: Decod
   return authenticate(hub, connection, decoded);
 }
 
-function rejectIfLarge(connection: Connection, data: string | Uint8Array): void {
-  if (Buffer.byteLength(data) <= MAX_UNAUTHENTICATED_BYTES) return;
-  connection.close(1009);
-  throw new ProtocolError("MESSAGE_TOO_LARGE");
-}
-
 /** Takes the frame's price from the user's bucket. Throws RATE_LIMITED; too many of those in a row end the connection. */
 function charge(hub: Hub, connection: Connection, row: Row | undefined, data: string | Uint8Array): void {
   const { user } = connection;
@@ -113,7 +109,8 @@ function answer(hub: Hub, connection: Connection, decoded: Decoded | null, failu
   }
   hub.metrics.errors.add(error.code);
   connection.send(errorFrame(error, context, hub.clock.now()));
-  if (connection.unauthenticatedFrames >= MAX_UNAUTHENTICATED_FRAMES) hub.end(connection, 4001);
+  if (connection.unauthenticatedFrames >= MAX_UNAUTHENTICATED_FRAMES)
+    hub.endUnauthenticated(connection, "AUTH_REQUIRED");
 }
 
 /** Lets the connection's later frames wait until this one is done. */
@@ -140,6 +137,7 @@ function enqueue(hub: Hub, connection: Connection, waiting: (string | Uint8Array
   connection.waitingBytes += Buffer.byteLength(data);
   if (waiting.length >= MAX_WAITING_FRAMES || connection.waitingBytes > MAX_WAITING_BYTES) {
     waiting.length = 0;
+    hub.audit("rate.limited", connection, "refused", "RATE_LIMITED");
     connection.close(4029, JSON.stringify({ retryAfterMs: FULL_QUEUE_RETRY_MS }));
     return;
   }

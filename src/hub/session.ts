@@ -46,18 +46,29 @@ export function authenticate(
 function admit(hub: Hub, connection: Connection, principal: Principal, id: FrameId | undefined): void | Promise<void> {
   // The peer may have gone, or the deadline passed, while the token was checked.
   if (connection.state !== "pending") return;
-  connection.user = hub.users.admit(principal.id);
+  try {
+    connection.user = hub.users.admit(principal.id);
+  } catch (error) {
+    return refuse(hub, connection, asProtocolError(error, hub.report), id, principal.id);
+  }
   connection.principal = principal;
   hub.authenticated(connection);
   return greet(hub, connection, principal, connection.endpoint.greeting, id);
 }
 
 /** Tells why, and ends the connection with the code that belongs to it. */
-export function refuse(hub: Hub, connection: Connection, { code, details }: ProtocolError, id?: FrameId): void {
+export function refuse(
+  hub: Hub,
+  connection: Connection,
+  { code, details }: ProtocolError,
+  id?: FrameId,
+  userId: string | null = null,
+): void {
   if (connection.state === "gone") return;
   const { retryAfterMs } = details;
-  hub.metrics.authentications.add(code);
-  hub.audit("auth.failed", connection, "refused", code);
+  const { client, userAgent, id: connectionId } = connection;
+  hub.metrics.errors.add(code);
+  hub.refused(code, { client, userAgent, connectionId, userId });
   connection.send({
     type: "auth_error",
     code,

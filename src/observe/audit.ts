@@ -54,7 +54,7 @@ export interface AuditOptions {
 
 export interface Audit {
   /**
-   * Writes one record. Never throws, never waits. Refusals with the same event, code, address and user within a second after the first
+   * Writes one record. Never throws, never waits. Refusals of nobody in particular with the same event, code and address within a second after the first
    * are merged into one record with their `count`: the sum of `count` (1 where absent) is the number of events.
    */
   record(event: AuditEvent): void;
@@ -153,7 +153,9 @@ export function createAudit(sink: Sink, options: AuditOptions, clock: Clock): Au
 
   return {
     record(event) {
-      if (event.result === "refused" && merged(event)) return;
+      // What an authenticated user does is bounded by its limits: there every record keeps its connection and topic.
+      const isAnonymous = event.userId === null || event.userId === undefined;
+      if (event.result === "refused" && isAnonymous && merged(event)) return;
       write(event, null);
     },
     async flush(timeoutMs) {

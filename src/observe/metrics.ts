@@ -23,6 +23,7 @@ export interface GaugeSources {
   topics(): number;
   memberships(): number;
   brokerUp(): boolean;
+  keysReady(): boolean;
   evictedTopics(): number;
   auditErrors(): number;
   auditLost(): number;
@@ -45,7 +46,7 @@ export interface Metrics {
   readonly authentications: LabelCounter;
   /** By frame type. */
   readonly framesIn: LabelCounter;
-  /** Error frames and HTTP errors, by code. */
+  /** Error frames and HTTP errors, refused handshakes included, by code. */
   readonly errors: LabelCounter;
   /** Ended connections, by close code. */
   readonly closes: LabelCounter;
@@ -77,6 +78,7 @@ const GAUGE_ROWS = {
   topics: ["topics", "Topics with a member"],
   memberships: ["memberships", "Connections times the topics that they are in"],
   brokerUp: ["broker_up", "1 while the broker takes messages, else 0"],
+  keysReady: ["keys_ready", "1 while there are keys to verify tokens with, else 0"],
 } as const;
 
 /** Counted by other parts, so read like a gauge, but they only rise. */

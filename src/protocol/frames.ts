@@ -7,6 +7,9 @@ import { isRoomSlug, isTopic } from "./topic.ts";
  * Source: docs/protocol.md, "Client → server" and "Server → client". Unknown fields are ignored.
  */
 
+/** A frame costs one token of its user per this many bytes begun. */
+export const BYTES_PER_TOKEN = 4_096;
+
 const frameId = v.optional(v.union([v.pipe(v.string(), v.maxLength(64)), v.pipe(v.number(), v.safeInteger())]));
 const roomSlug = v.pipe(v.string(), v.check(isRoomSlug));
 const topic = v.pipe(v.string(), v.check(isTopic));
@@ -30,7 +33,7 @@ export const clientFrames = {
     v.check((frame) => namesOnePlace(frame)),
   ),
   presence: v.pipe(
-    v.object({ id: frameId, ...place, after: v.optional(v.pipe(v.string(), v.maxLength(128))) }),
+    v.object({ id: frameId, ...place, after: v.optional(v.pipe(v.string(), v.regex(/^\d{1,15}$/))) }),
     v.check((frame) => namesOnePlace(frame)),
   ),
   ping: v.object({ id: frameId }),

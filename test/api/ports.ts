@@ -28,6 +28,7 @@ async function issueToken(account: Account): Promise<IssuedToken> {
 export class Rig {
   readonly clock = new FakeClock(NOW_MS);
   readonly audited: AuditEvent[] = [];
+  readonly counted: string[] = [];
   readonly failures: { error: unknown; correlationId: string }[] = [];
   readonly store: Accounts;
   readonly api: Api;
@@ -46,6 +47,7 @@ export class Rig {
       clock: this.clock,
       audit: (event) => this.audited.push(event),
       logFailure: (error, correlationId) => this.failures.push({ error, correlationId }),
+      countError: (code) => this.counted.push(code),
       ...ports,
     });
   }

@@ -109,6 +109,8 @@ const ROWS: readonly Row[] = [
   { title: "topics is an empty list", claims: { topics: [] }, is: "AUTH_FAILED" },
   { title: "topics grants an unknown action", claims: { topics: { "room:a": ["own"] } }, is: "AUTH_FAILED" },
   { title: "topics grants with a text", claims: { topics: { "room:a": "read" } }, is: "AUTH_FAILED" },
+  { title: "follows has 100 ids", claims: { follows: Array.from({ length: 100 }, (_, i) => i) }, is: "ok" },
+  { title: "follows has 101 ids", claims: { follows: Array.from({ length: 101 }, (_, i) => i) }, is: "AUTH_FAILED" },
   { title: "follows holds a bad id", claims: { follows: ["a b"] }, is: "AUTH_FAILED" },
   { title: "username is a number", claims: { username: 1 }, is: "AUTH_FAILED" },
   { title: "jti is a number", claims: { jti: 1 }, is: "AUTH_FAILED" },

@@ -70,6 +70,17 @@ export function handshakePromises({ promise, serve, connect, open }: EngineSuite
       });
     }
 
+    promise("tells the application of requests that broke the rules, and how they were answered", async () => {
+      const port = await serve();
+      const bystander = await open(port, "bystander");
+      const posted = await connect(port);
+      await posted.upgrade({ path: "/ws?name=posted", method: "POST" });
+      const keyless = await connect(port);
+      await keyless.upgrade({ path: "/ws?name=keyless", connection: "keep-alive" });
+      expect(await eventsOf(bystander, "posted")).toEqual(["malformed posted 405"]);
+      expect(await eventsOf(bystander, "keyless")).toEqual(["malformed keyless 400"]);
+    });
+
     promise("a refusal carries the application's status, headers and body", async () => {
       const peer = await connect(await serve());
       const response = await peer.upgrade({ path: "/refuse" });

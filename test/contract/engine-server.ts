@@ -99,6 +99,10 @@ class ContractHandler implements Handler<ContractSession> {
     this.#saw("open", session);
   }
 
+  malformed(handshake: Handshake, status: number): void {
+    this.#events.push(`malformed ${new URLSearchParams(handshake.query).get("name") ?? "-"} ${status}`);
+  }
+
   abandoned(session: ContractSession): void {
     this.#saw("abandoned", session);
   }

@@ -29,6 +29,7 @@ export async function startEcho(options: Partial<EngineOptions> = {}): Promise<E
       session.socket = socket;
       open++;
     },
+    malformed() {},
     abandoned() {},
     message(session, data) {
       received.push(data);

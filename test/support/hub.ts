@@ -113,6 +113,7 @@ export class HubRig {
         ...{ connections: none, users: none, topics: none, memberships: none, evictedTopics: none },
         ...{ auditErrors: none, auditLost: none, logErrors: none, logLost: none },
         brokerUp: () => true,
+        keysReady: () => true,
       },
       { codes: [], closeCodes: [], frameTypes: [] },
     );
