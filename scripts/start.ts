@@ -31,5 +31,11 @@ function drainWithoutLauncher(): void {
   timer.unref();
 }
 
+if (process.argv.length > 2) {
+  process.stderr.write(
+    "tautline: start takes no arguments: settings come from the environment, as in PORT=9000 bun start\n",
+  );
+  process.exit(2);
+}
 if (process.env["npm_config_user_agent"]?.startsWith("npm/") === true) drainWithoutLauncher();
 process.exit(await start(process.env));

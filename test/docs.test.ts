@@ -2,10 +2,14 @@ import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { findEndpoint } from "../src/hub/endpoints.ts";
+import { AUDIT_EVENTS } from "../src/observe/audit.ts";
 import { CLOSES, ERRORS } from "../src/protocol/codes.ts";
 import { clientFrames } from "../src/protocol/frames.ts";
 
 /** docs/protocol.md against the code. */
+
+/** An event name in the code, where it is recorded. */
+const EVENT = /"((?:connection|auth|access|topic|rate|slow|account)\.[a-z]+)"/g;
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const PROTOCOL = readFileSync(`${ROOT}docs/protocol.md`, "utf8");
@@ -104,3 +108,18 @@ function fieldsOf(type: string): string[] {
   const schema = Object.entries(clientFrames).find(([name]) => name === type)?.[1];
   return schema === undefined ? [] : Object.keys(schema.entries);
 }
+
+describe("docs/operations.md", () => {
+  test("lists every audit event that is recorded, with its level", () => {
+    const text = readFileSync(`${ROOT}docs/operations.md`, "utf8");
+    const listed = [...text.matchAll(/^\| `([a-z]+\.[a-z]+)` +\| (info|warning|high) /gm)].map(([, name, level]) => [
+      name,
+      level,
+    ]);
+    const code = ["src/hub", "src/api"].flatMap(sourcesOf).join("\n");
+    const recorded = new Set([...code.matchAll(EVENT)].map(([, name]) => name));
+    expect(new Set(listed.map(([name]) => name))).toEqual(recorded);
+    const levels = new Map<string | undefined, string>(Object.entries(AUDIT_EVENTS));
+    for (const [name, level] of listed) expect([name, levels.get(name)]).toEqual([name, level]);
+  });
+});

@@ -1,4 +1,5 @@
 import type { Clock } from "./clock.ts";
+import { IsoTime } from "./iso-time.ts";
 import { bounded, escapeLine } from "./line.ts";
 import { REDACTED, isSecretName, scrub, scrubTokens } from "./redact.ts";
 import { Repeats } from "./repeats.ts";
@@ -100,26 +101,15 @@ function text(value: string | null | undefined): string | null {
 
 export function createAudit(sink: Sink, options: AuditOptions, clock: Clock): Audit {
   const { nodeId, marked } = options;
-  let lastMs = Number.NaN;
-  let lastTime = "";
-
-  /** Many records share a millisecond under load; the conversion is most of what a record costs. */
-  function isoTime(ms: number): string {
-    if (ms !== lastMs) {
-      lastMs = ms;
-      lastTime = new Date(ms).toISOString();
-    }
-    return lastTime;
-  }
-
+  const time = new IsoTime();
   const writer = sink.writer((lost) => {
-    const record = { time: isoTime(clock.now()), event: "audit.lost", level: "high", nodeId, lost };
+    const record = { time: time.of(clock.now()), event: "audit.lost", level: "high", nodeId, lost };
     return `${JSON.stringify(marked ? { ...record, audit: true } : record)}\n`;
   });
 
   function write(event: AuditEvent, repeated: { readonly count: number; readonly since: string } | null): void {
     const record: Record<string, unknown> = {
-      time: isoTime(clock.now()),
+      time: time.of(clock.now()),
       event: event.event,
       level: levelOf(event),
       userId: text(event.userId),

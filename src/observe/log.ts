@@ -3,11 +3,12 @@ import type { Logger } from "pino";
 import type { Clock } from "./clock.ts";
 import { loggable } from "./fields.ts";
 import { LineBudget } from "./line-budget.ts";
+import { IsoTime } from "./iso-time.ts";
 import { bounded, escapeLine } from "./line.ts";
 import { pathOnly, scrub, scrubTokens } from "./redact.ts";
 import type { LineWriter, Sink } from "./sink.ts";
 
-/** The log: one JSON object a line, `time` in milliseconds since 1970, `level` by name, `nodeId`, `msg`. */
+/** The log: one JSON object a line, `time` in ISO 8601 as in the audit log, `level` by name, `nodeId`, `msg`. */
 
 export type LogLevel = "fatal" | "error" | "warn" | "info" | "debug" | "trace" | "silent";
 
@@ -72,10 +73,10 @@ function writeAt(logger: Logger, level: Level): Write {
 }
 
 /** Built by hand because every handshake pays for it: `loggable` and pino are for lines of any shape. */
-function handshakeLine(fields: HandshakeFields, nodeId: string, nowMs: number): string {
+function handshakeLine(fields: HandshakeFields, nodeId: string, time: string): string {
   const json = JSON.stringify({
     level: "info",
-    time: nowMs,
+    time,
     nodeId,
     event: "handshake",
     address: fields.address,
@@ -94,12 +95,13 @@ function handshakeLine(fields: HandshakeFields, nodeId: string, nowMs: number): 
 function accessLog(logger: Logger, writer: LineWriter, options: LogOptions): (fields: HandshakeFields) => void {
   if (!logger.isLevelEnabled("info")) return ignore;
   const { clock, nodeId } = options;
+  const time = new IsoTime();
   const budget = new LineBudget(options.refusedLinesPerSecond ?? REFUSED_LINES_PER_SECOND, clock, (suppressed) => {
     logger.warn({ event: "handshakes.suppressed", ...suppressed }, "refused handshakes not logged one by one");
   });
   return (fields) => {
     if (fields.code !== "OK" && !budget.take(fields.code)) return;
-    writer.append(handshakeLine(fields, nodeId, clock.now()));
+    writer.append(handshakeLine(fields, nodeId, time.of(clock.now())));
   };
 }
 
@@ -116,14 +118,15 @@ function logOf(logger: Logger, access: (fields: HandshakeFields) => void): Log {
 
 export function createLog(options: LogOptions): Log {
   const { clock, nodeId } = options;
+  const time = new IsoTime();
   const writer = options.sink.writer(
-    (lost) => `${JSON.stringify({ level: "warn", time: clock.now(), nodeId, lost, msg: "log lines lost" })}\n`,
+    (lost) => `${JSON.stringify({ level: "warn", time: time.of(clock.now()), nodeId, lost, msg: "log lines lost" })}\n`,
   );
   const logger = pino(
     {
       level: options.level,
       base: { nodeId },
-      timestamp: () => `,"time":${clock.now()}`,
+      timestamp: () => `,"time":"${time.of(clock.now())}"`,
       formatters: { level: (level) => ({ level }) },
     },
     {

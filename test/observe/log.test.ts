@@ -42,7 +42,7 @@ describe("a log line", () => {
   test("is one JSON object with level, time, node, fields and message", async () => {
     logAt("debug").warn({ topic: "room:a", n: 3 }, "slow");
     expect(await file.records()).toEqual([
-      { level: "warn", time: 1_767_225_600_123, nodeId: "node-1", topic: "room:a", n: 3, msg: "slow" },
+      { level: "warn", time: "2026-01-01T00:00:00.123Z", nodeId: "node-1", topic: "room:a", n: 3, msg: "slow" },
     ]);
   });
 
@@ -141,14 +141,21 @@ describe("the access log", () => {
     expect(await file.records()).toEqual([
       {
         level: "info",
-        time: 1_767_225_600_123,
+        time: "2026-01-01T00:00:00.123Z",
         nodeId: "node-1",
         event: "handshake",
         ...handshake,
         result: "ok",
         durationMs: 0.123,
       },
-      { level: "info", time: 1_767_225_600_123, nodeId: "node-1", event: "handshake", ...refused, result: "refused" },
+      {
+        level: "info",
+        time: "2026-01-01T00:00:00.123Z",
+        nodeId: "node-1",
+        event: "handshake",
+        ...refused,
+        result: "refused",
+      },
     ]);
   });
 
