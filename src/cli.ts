@@ -13,6 +13,7 @@ const USAGE = `Usage: tautline <command>
   user add NAME [--role ROLE] [--password-file FILE]
                                              add an account; the password comes from FILE, from standard input,
                                              or from a prompt, never from the command line
+  user remove NAME                           end an account: its tokens are refused from now on
   token --sub ID [--username NAME] [--role ROLE] [--ttl SECONDS]
                                              print a signed token
 
@@ -40,6 +41,7 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map([
   ["start", { positionals: 0, options: [], run: startNode }],
   ["check-config", { positionals: 0, options: [], run: checkConfig }],
   ["user add", { positionals: 1, options: ["role", "password-file"], run: userAdd }],
+  ["user remove", { positionals: 1, options: [], run: userRemove }],
   ["token", { positionals: 0, options: ["sub", "username", "role", "ttl"], run: token }],
 ]);
 
@@ -69,6 +71,13 @@ async function userAdd({ positionals, options }: Arguments): Promise<number> {
   const { addUser } = await import("./credentials.ts");
   const { id } = await addUser(config, username, password, options["role"] ?? config.defaultRole);
   process.stdout.write(`${id}\n`);
+  return 0;
+}
+
+async function userRemove({ positionals }: Arguments): Promise<number> {
+  const [username = ""] = positionals;
+  const { removeUser } = await import("./credentials.ts");
+  await removeUser(configure(), username);
   return 0;
 }
 

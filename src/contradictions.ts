@@ -17,6 +17,9 @@ export interface Rule {
 
 const KEYS = ["jwtSecret", "jwtPublicKey", "jwksUrl"] as const satisfies readonly SettingKey[];
 
+/** What tokens of login say besides the user's id. */
+const LOGIN_CLAIMS: ReadonlySet<string> = new Set(["username", "role", "iat", "exp", "nbf", "jti", "iss", "aud"]);
+
 function names(config: Config, key: "secret" | "public"): boolean {
   return config.jwtAlgorithms.some((algorithm) => ALGORITHM_KEYS.get(algorithm) === key);
 }
@@ -56,6 +59,13 @@ export const RULES: readonly Rule[] = [
     text: "is missing: with NODE_ENV=production it, JWT_PUBLIC_KEY or JWKS_URL is required",
     uses: KEYS,
     applies: (config) => config.production && KEYS.every((key) => config[key] === null),
+  },
+  {
+    level: "problem",
+    name: "JWT_USER_ID_CLAIM",
+    text: "is a claim that means something else in the tokens of login: choose another, or set ACCOUNTS=off",
+    uses: ["jwtUserIdClaim"],
+    applies: ({ accounts, jwtUserIdClaim }) => accounts !== "off" && LOGIN_CLAIMS.has(jwtUserIdClaim),
   },
   shortSecret("HS256", 32),
   shortSecret("HS384", 48),

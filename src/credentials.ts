@@ -73,6 +73,16 @@ export async function addUser(
   }
 }
 
+/** Ends an account. Its tokens are refused at once, by a node that runs too; connections that are open go on until theirs end. */
+export async function removeUser(config: Config, username: string): Promise<void> {
+  const accounts = await openStore(config, systemClock);
+  try {
+    if (!accounts.remove(username)) throw new Error("There is no account of that name.");
+  } finally {
+    accounts.close();
+  }
+}
+
 /** A token that a node with this configuration accepts. */
 export async function signToken(
   config: Config,

@@ -18,10 +18,12 @@ import { findEndpoint } from "./hub/endpoints.ts";
 import { Handshakes } from "./hub/handshakes.ts";
 import { tickMs } from "./hub/heartbeat.ts";
 import { Hub } from "./hub/hub.ts";
+import { sweepUnsent, UNSENT_SWEEP_MS } from "./hub/sweep.ts";
 import { isOverloaded } from "./hub/overload.ts";
 import { type Audit, createAudit } from "./observe/audit.ts";
 import { type Clock, systemClock } from "./observe/clock.ts";
 import { createLog, type Log } from "./observe/log.ts";
+import { connectionsFor, descriptorLimit } from "./observe/descriptors.ts";
 import { createLoopDelay } from "./observe/loop-delay.ts";
 import { createMetrics, type Metrics } from "./observe/metrics.ts";
 import { createSink, type Sink } from "./observe/sink.ts";
@@ -77,7 +79,8 @@ export async function startNode(config: Config, parts: NodeParts = {}): Promise<
   let overloaded = false;
   let hasKeys = true;
 
-  const handshakes = new Handshakes(config, hub, {
+  const maxConnections = config.maxConnections ?? connectionsFor(descriptorLimit());
+  const handshakes = new Handshakes({ ...config, maxConnections }, hub, {
     ...{ addresses, origins, authenticator, clock },
     findCredential: (view, readsCookies) => findCredential(view, config, readsCookies),
     refusal: (error) => errorResponse(error, clock.now()),
@@ -121,6 +124,7 @@ export async function startNode(config: Config, parts: NodeParts = {}): Promise<
     if (overloaded !== was.overloaded) log.warn({ overloaded, p99Ms: loopDelay.p99Ms() }, "event loop delay");
     if (hasKeys !== was.hasKeys) log.warn({ hasKeys }, "keys to verify tokens with");
   }, tickMs(config));
+  const watching = setInterval(() => sweepUnsent(hub), UNSENT_SWEEP_MS);
 
   return {
     address,
@@ -128,6 +132,7 @@ export async function startNode(config: Config, parts: NodeParts = {}): Promise<
     drain: () => drain.start(),
     async stop() {
       clearInterval(ticking);
+      clearInterval(watching);
       loopDelay.stop();
       await engine.stop();
       await broker.stop();

@@ -239,7 +239,7 @@ export const Settings = v.object({
 
   maxMessageBytes: row(bytes, 64 * KIB, "Bytes of one message."),
   maxTopicsPerConnection: row(count, 128, "Topics that one connection may join."),
-  maxConnections: unset(count, "Connections of the node.", { fallback: "off" }),
+  maxConnections: unset(count, "Connections of the node.", { fallback: "what its file descriptors allow" }),
   maxConnectionsPerUser: row(count, 10, "Connections of one user."),
   maxPendingConnections: row(count, 1000, "Connections of the node that have not authenticated yet."),
   messagesPerSecond: row(count, 20, "Messages per second and user; one counts 1 per started 4 KiB."),

@@ -37,7 +37,7 @@ describe("usage", () => {
     [[]],
     [["fly"]],
     [["user"]],
-    [["user", "remove", "ann"]],
+    [["user", "rename", "ann"]],
     [["user", "add"]],
     [["user", "add", "ann", "bob"]],
     [["check-config", "--verbose"]],

@@ -377,6 +377,7 @@ describe("settings together", () => {
     [{ JWT_ALGORITHMS: "RS256", JWT_PUBLIC_KEY: PEM }, "JWT_ALGORITHMS"],
     [{ JWT_SECRET: undefined, JWT_PUBLIC_KEY: PEM, JWT_ALGORITHMS: "HS256" }, "JWT_ALGORITHMS"],
     [{ JWT_SECRET: undefined, JWT_PUBLIC_KEY: PEM, ACCOUNTS: "login" }, "ACCOUNTS"],
+    [{ JWT_USER_ID_CLAIM: "username" }, "JWT_USER_ID_CLAIM"],
     [{ JWT_PUBLIC_KEY: PEM, JWKS_URL: "https://a.test/jwks" }, "JWT_PUBLIC_KEY"],
     [{ MAX_TOKEN_LIFETIME_S: "3599" }, "TOKEN_TTL_S"],
     [{ UNIX_SOCKET: "/run/t.sock", PORT: "8080" }, "UNIX_SOCKET"],

@@ -59,6 +59,20 @@ const MIGRATIONS = [
    ) STRICT, WITHOUT ROWID`,
 ];
 
+const BUSY_TIMEOUT_MS = 50;
+const BUSY_RETRY_MS = 1_000;
+
+/** Runs a write; a database that another process holds is UNAVAILABLE. */
+function unlessBusy<T>(write: () => T): T {
+  try {
+    return write();
+  } catch (error) {
+    const isBusy = error instanceof Error && "code" in error && String(error.code).startsWith("SQLITE_BUSY");
+    if (!isBusy) throw error;
+    throw new ProtocolError("UNAVAILABLE", { retryAfterMs: BUSY_RETRY_MS }, error);
+  }
+}
+
 const ACCOUNT = `id, username, role, created_at_ms AS createdAtMs`;
 
 /**
@@ -104,6 +118,8 @@ export async function openAccounts(path: string, options: AccountsOptions): Prom
     // What is erased is overwritten: a hash does not stay behind in a free page.
     database.run("PRAGMA secure_delete = ON");
     database.transaction(migrate).immediate(database);
+    // SQLite waits in the event loop: from now on a lock of another process is answered, not waited for.
+    database.run(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
     return new SqliteAccounts(database, passwords, options);
   } catch (error) {
     database.close();
@@ -144,12 +160,11 @@ class SqliteAccounts implements Accounts {
     const passwordHash = await this.#passwords.hash(normal);
     this.#needsOpen();
     const account: Account = { id: crypto.randomUUID(), username, role, createdAtMs: this.#options.clock.now() };
-    const { changes } = this.#database
-      .query<null, [string, string, string, string, number]>(
-        `INSERT INTO accounts (id, username, password_hash, role, created_at_ms) VALUES (?, ?, ?, ?, ?)
-         ON CONFLICT (username) DO NOTHING`,
-      )
-      .run(account.id, username, passwordHash, role, account.createdAtMs);
+    const insert = this.#database.query<null, [string, string, string, string, number]>(
+      `INSERT INTO accounts (id, username, password_hash, role, created_at_ms) VALUES (?, ?, ?, ?, ?)
+       ON CONFLICT (username) DO NOTHING`,
+    );
+    const { changes } = unlessBusy(() => insert.run(account.id, username, passwordHash, role, account.createdAtMs));
     if (changes === 0) throw new ProtocolError("CONFLICT");
     return account;
   }

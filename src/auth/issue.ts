@@ -40,13 +40,14 @@ export function createIssuer(options: IssueOptions, clock: Clock): Issuer {
     const issuedAtS = Math.floor(clock.now() / 1000);
     const claims: JWTPayload = {
       ...fixed,
-      [options.userIdClaim]: subject.id,
       sub: subject.id,
       username: subject.username,
       role: subject.role,
       iat: issuedAtS,
       exp: issuedAtS + options.ttlS,
       jti: randomUUID(),
+      // Last: whatever the claim is called, it holds the id and nothing that a user may choose.
+      [options.userIdClaim]: subject.id,
     };
     const token = await new SignJWT(claims).setProtectedHeader(header).sign(key);
     return { token, expiresInS: options.ttlS };

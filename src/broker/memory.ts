@@ -16,6 +16,9 @@ export interface MemoryBrokerOptions {
 /** How long a topic's offset outlives its last message. Afterwards the topic starts again at 1, in another epoch. */
 export const STREAM_TTL_MS = 3_600_000;
 
+/** Streams that are remembered: over it the topic that was quiet for the longest starts again. */
+const MAX_STREAMS = 100_000;
+
 /** Topics whose stream ended, remembered so that their next one gets another epoch. */
 const MAX_ENDED = 100_000;
 
@@ -28,6 +31,7 @@ export class MemoryBroker implements Broker {
   readonly #clock: Clock;
   readonly #bounds: StreamBounds;
   readonly #maxBytes: number;
+  readonly #maxStreams: number;
   /** In the order of their last message. */
   readonly #streams = new Map<string, Stream>();
   /** Those of them that keep messages, in the same order. */
@@ -36,7 +40,8 @@ export class MemoryBroker implements Broker {
   #epochBase = crypto.randomUUID().slice(0, 8);
   #bytes = 0;
 
-  constructor(options: MemoryBrokerOptions, clock: Clock, deliver: Deliver) {
+  constructor(options: MemoryBrokerOptions, clock: Clock, deliver: Deliver, maxStreams = MAX_STREAMS) {
+    this.#maxStreams = maxStreams;
     this.#bounds = { size: options.historySize, bytes: options.historyBytes, ttlMs: options.historyTtlMs };
     this.#maxBytes = options.maxHistoryBytes;
     this.#clock = clock;
@@ -51,12 +56,13 @@ export class MemoryBroker implements Broker {
   publish(publication: Publication, keepsHistory: boolean): Positioned {
     const { topic } = publication;
     const stream = this.#streams.get(topic) ?? new Stream(this.#nextEpoch(topic));
-    const bytesBefore = stream.bytes;
+    const bytesBefore = stream.footprint;
     const message = stream.append(publication.body, keepsHistory ? this.#bounds : null, this.#clock.monotonic());
     touch(this.#streams, topic, stream);
+    if (this.#streams.size > this.#maxStreams) this.#endQuietest();
     if (keepsHistory) {
       touch(this.#keeping, topic, stream);
-      this.#bytes += stream.bytes - bytesBefore;
+      this.#bytes += stream.footprint - bytesBefore;
       if (this.#bytes > this.#maxBytes) this.#evict();
     }
     this.#deliver(topic, message);
@@ -76,9 +82,9 @@ export class MemoryBroker implements Broker {
       const isCurrent = since === null || (since.epoch === position.epoch && since.offset === 0);
       return { ...position, messages: [], recovered: isCurrent };
     }
-    const bytesBefore = stream.bytes;
+    const bytesBefore = stream.footprint;
     stream.trim(this.#bounds, this.#clock.monotonic());
-    this.#bytes += stream.bytes - bytesBefore;
+    this.#bytes += stream.footprint - bytesBefore;
     return since === null ? stream.newest(limit) : stream.after(since, limit);
   }
 
@@ -90,9 +96,7 @@ export class MemoryBroker implements Broker {
     }
     for (const [topic, stream] of this.#streams) {
       if (nowMs - stream.lastAppendMs < STREAM_TTL_MS) break;
-      this.#forget(topic, stream);
-      this.#streams.delete(topic);
-      this.#rememberEnd(topic, stream.epoch);
+      this.#end(topic, stream);
     }
   }
 
@@ -106,6 +110,19 @@ export class MemoryBroker implements Broker {
   #nextEpoch(topic: string): string {
     const generation = this.#ended.get(topic);
     return generation === undefined ? this.#epochBase : `${this.#epochBase}.${generation}`;
+  }
+
+  #endQuietest(): void {
+    for (const [topic, stream] of this.#streams) {
+      this.#end(topic, stream);
+      return;
+    }
+  }
+
+  #end(topic: string, stream: Stream): void {
+    this.#forget(topic, stream);
+    this.#streams.delete(topic);
+    this.#rememberEnd(topic, stream.epoch);
   }
 
   #rememberEnd(topic: string, epoch: string): void {
@@ -127,7 +144,7 @@ export class MemoryBroker implements Broker {
 
   /** Gives up the messages; offset and epoch stay. */
   #forget(topic: string, stream: Stream): void {
-    this.#bytes -= stream.bytes;
+    this.#bytes -= stream.footprint;
     stream.clear();
     this.#keeping.delete(topic);
   }

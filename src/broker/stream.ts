@@ -14,6 +14,9 @@ interface Entry extends Positioned {
   readonly atMs: number;
 }
 
+/** A message is an object and a string beside its bytes. */
+const ENTRY_BYTES = 200;
+
 /** One topic's messages: an offset that only rises, and the newest of them within the bounds. Times are monotonic. */
 export class Stream {
   readonly epoch: string;
@@ -24,6 +27,11 @@ export class Stream {
 
   constructor(epoch: string) {
     this.epoch = epoch;
+  }
+
+  /** What it takes of memory, roughly. */
+  get footprint(): number {
+    return this.bytes + this.#entries.length * ENTRY_BYTES;
   }
 
   get length(): number {

@@ -42,6 +42,8 @@ export class Connection {
   lastSeenMs = 0;
   /** Frames that were refused for their rate since the last accepted one. */
   refusedFrames = 0;
+  /** A good part of the allowed was unsent when last looked at. */
+  isFallingBehind = false;
   /** Since when every sweep has found more unsent than is allowed. */
   overUnsentSinceMs: number | null = null;
   /** Frames other than `auth` that came before authentication. */

@@ -13,13 +13,13 @@ import { nameOf } from "../protocol/topic.ts";
 import type { ClientAddress } from "./address.ts";
 import type { Connection } from "./connection.ts";
 import type { HeartbeatOptions } from "./heartbeat.ts";
-import { slotsOf } from "./heartbeat.ts";
+import { slotsOf, tickMs } from "./heartbeat.ts";
 import { PendingPlaces } from "./pending.ts";
 import { Presence } from "./presence.ts";
 import { receive, wait } from "./receive.ts";
 import { Rooms } from "./rooms.ts";
 import { automaticTopicsOf, greet, refuse, USER_TOPIC } from "./session.ts";
-import { sweepConnections } from "./sweep.ts";
+import { forgiveSilence, sweepConnections } from "./sweep.ts";
 import { Users } from "./users.ts";
 
 export interface HubOptions extends HeartbeatOptions {
@@ -59,6 +59,9 @@ interface Refused {
 }
 
 type About = Readonly<Record<string, string | number>>;
+
+/** A tick that comes later than so many came after a pause of the process. */
+const LATE_TICKS = 3;
 
 /** What is said about a credential, rather than about the place where it was shown. */
 const VERDICTS: ReadonlySet<ErrorCode> = new Set(["AUTH_REQUIRED", "AUTH_FAILED", "TOKEN_EXPIRED", "FORBIDDEN"]);
@@ -168,7 +171,7 @@ export class Hub {
     if (!this.connections.delete(connection)) return;
     this.release(connection);
     // The engine's own limit ends a connection as a lost one: what the last sweep saw tells them apart.
-    if (connection.endedBy === null && code === 1006 && connection.overUnsentSinceMs !== null) {
+    if (connection.endedBy === null && code === 1006 && connection.isFallingBehind) {
       connection.endedBy = 4013;
       this.countSlowConsumer(connection);
     }
@@ -186,7 +189,11 @@ export class Hub {
 
   /** Once a second, or more often where pings are: what is due on the connections, and whatever has become old. */
   tick(): void {
-    this.tickedAtMs = this.clock.monotonic();
+    const nowMs = this.clock.monotonic();
+    const elapsedMs = nowMs - this.tickedAtMs;
+    this.tickedAtMs = nowMs;
+    // After a pause of the whole process what the peers sent meanwhile is still unread: their silence was ours.
+    if (elapsedMs > LATE_TICKS * tickMs(this.options)) forgiveSilence(this, elapsedMs);
     this.#slot = (this.#slot + 1) % slotsOf(this.options);
     sweepConnections(this, this.#slot);
     this.presence.sweep();

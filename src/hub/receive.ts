@@ -7,13 +7,23 @@ import { asProtocolError, errorContext, errorFrame } from "./errors.ts";
 import type { Row } from "./handlers.ts";
 import { findRow } from "./handlers.ts";
 import type { Hub } from "./hub.ts";
+import type { Budget } from "./users.ts";
 import { authenticate } from "./session.ts";
 
+/** A longer frame pays before it is read, and its refusal repeats no id. No chat message is as long. */
+const MAX_READ_FIRST_LENGTH = 16_384;
+/** Frames of the free types are free up to this length. */
+const MAX_FREE_LENGTH = 512;
+/** How many refused frames one accepted frame makes good. */
+const FORGIVEN_PER_ACCEPTED = 10;
 const MAX_REFUSED_FRAMES = 100;
 const MAX_UNAUTHENTICATED_FRAMES = 10;
 const MAX_UNAUTHENTICATED_BYTES = 8_192;
 /** What a client whose frames outran the one that waits is told to wait itself. */
 const FULL_QUEUE_RETRY_MS = 1_000;
+
+/** What a frame costs that is of no known type, or cannot be read. */
+const UNKNOWN = { budget: "messages", cost: 1 } as const;
 
 type Decoded = Readonly<Record<string, unknown>>;
 
@@ -36,6 +46,7 @@ function process(hub: Hub, connection: Connection, data: string | Uint8Array): v
       hub.endUnauthenticated(connection, "MESSAGE_TOO_LARGE");
       return;
     }
+    if (connection.state === "open" && data.length > MAX_READ_FIRST_LENGTH) chargeUnread(hub, connection, data);
     decoded = decode(hub, connection, data);
     const pending =
       connection.state === "pending"
@@ -45,6 +56,11 @@ function process(hub: Hub, connection: Connection, data: string | Uint8Array): v
   } catch (error) {
     answer(hub, connection, decoded, error);
   }
+}
+
+/** Reading a large frame is work already: it is paid for by its size before anybody looks at it, whatever it turns out to be. */
+function chargeUnread(hub: Hub, connection: Connection, data: string | Uint8Array): void {
+  take(hub, connection, "messages", tokensOf(data));
 }
 
 /** A frame that nobody can read costs what a readable one would: its answer is no cheaper. */
@@ -75,15 +91,24 @@ function processUnauthenticated(hub: Hub, connection: Connection, decoded: Decod
   return authenticate(hub, connection, decoded);
 }
 
-/** Takes the frame's price from the user's bucket. Throws RATE_LIMITED; too many of those in a row end the connection. */
+/** What the row costs per 4 KiB, less what a long frame has paid already. */
 function charge(hub: Hub, connection: Connection, row: Row | undefined, data: string | Uint8Array): void {
+  const { budget, cost } = row ?? UNKNOWN;
+  if (budget === "free" && data.length <= MAX_FREE_LENGTH) return;
+  if (data.length > MAX_READ_FIRST_LENGTH) {
+    if (budget === "joins") take(hub, connection, budget, cost);
+    return;
+  }
+  take(hub, connection, budget === "free" ? "messages" : budget, Math.max(1, cost) * tokensOf(data));
+}
+
+/** Takes tokens from the user's bucket. Throws RATE_LIMITED; too many of those in a row end the connection. */
+function take(hub: Hub, connection: Connection, budget: Budget, cost: number): void {
   const { user } = connection;
-  const budget = row?.budget ?? "messages";
-  if (user === null || budget === "free") return;
-  const cost = (row?.cost ?? 1) * tokensOf(data);
+  if (user === null) return;
   const retryAfterMs = hub.users.take(user, budget, cost, hub.clock.monotonic());
   if (retryAfterMs === 0) {
-    connection.refusedFrames = 0;
+    connection.refusedFrames = Math.max(0, connection.refusedFrames - FORGIVEN_PER_ACCEPTED);
     return;
   }
   connection.refusedFrames += 1;

@@ -2,10 +2,12 @@ import type { Connection } from "./connection.ts";
 import { checkExpiry, checkPulse } from "./heartbeat.ts";
 import type { Hub } from "./hub.ts";
 
-/** How long a connection may have more unsent than allowed: two sweeps, so that one large burst is no offence. */
+/** How often `sweepUnsent` is due. */
+export const UNSENT_SWEEP_MS = 250;
+/** How long a connection may have more unsent than allowed, so that one large burst is no offence. */
 const UNSENT_GRACE_MS = 1_000;
 
-/** Looks once at every connection: dead peers, slow consumers, ended tokens, deadlines. `pingSlot` are the ones to ping now. */
+/** Looks once at every connection: dead peers, ended tokens, deadlines. `pingSlot` are the ones to ping now. */
 export function sweepConnections(hub: Hub, pingSlot: number): void {
   const nowMs = hub.clock.monotonic();
   const wallMs = hub.clock.now();
@@ -20,8 +22,6 @@ function checkDeadline(hub: Hub, connection: Connection, nowMs: number): void {
 }
 
 function checkOpen(hub: Hub, connection: Connection, nowMs: number, wallMs: number, isPingTurn: boolean): void {
-  checkUnsent(hub, connection, nowMs);
-  if (connection.state === "gone") return;
   const pulse = checkPulse(connection.lastSeenMs, nowMs, isPingTurn, hub.options);
   if (pulse === "lost") {
     hub.metrics.counters.heartbeatsLost += 1;
@@ -49,14 +49,31 @@ function checkToken(hub: Hub, connection: Connection, wallMs: number): void {
   }
 }
 
-/** Ended here, since the engine's own kill could not be told from a client that left. */
-function checkUnsent(hub: Hub, connection: Connection, nowMs: number): void {
-  if (connection.socket.bufferedBytes <= hub.options.maxUnsentBytes) {
-    connection.overUnsentSinceMs = null;
-    return;
+/** Moves what silence and deadlines are counted from by a time in which nobody could be heard. */
+export function forgiveSilence(hub: Hub, elapsedMs: number): void {
+  for (const connection of hub.connections) {
+    connection.lastSeenMs += elapsedMs;
+    if (connection.state === "pending") connection.openedAtMs += elapsedMs;
   }
-  connection.overUnsentSinceMs ??= nowMs;
-  if (nowMs - connection.overUnsentSinceMs < UNSENT_GRACE_MS) return;
-  hub.countSlowConsumer(connection);
-  connection.close(4013);
+}
+
+/**
+ * Looks at what every connection has unsent, several times a second: one that stays over the bound is ended here with a code that says
+ * why. The engine's own kill, at twice the bound, looks like a client that left; what was seen last tells them apart.
+ */
+export function sweepUnsent(hub: Hub): void {
+  const nowMs = hub.clock.monotonic();
+  const { maxUnsentBytes } = hub.options;
+  for (const connection of hub.connections) {
+    const { bufferedBytes } = connection.socket;
+    connection.isFallingBehind = bufferedBytes > maxUnsentBytes / 4;
+    if (bufferedBytes <= maxUnsentBytes) {
+      connection.overUnsentSinceMs = null;
+      continue;
+    }
+    connection.overUnsentSinceMs ??= nowMs;
+    if (nowMs - connection.overUnsentSinceMs < UNSENT_GRACE_MS) continue;
+    hub.countSlowConsumer(connection);
+    connection.close(4013);
+  }
 }

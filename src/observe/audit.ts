@@ -85,7 +85,7 @@ function addAbout(record: Record<string, unknown>, about: Readonly<Record<string
     const safeName = OWN_NAMES.has(name) ? `_${name}` : bounded(name, MAX_NAME_CHARS);
     if (typeof value !== "string") record[safeName] = value;
     else if (isSecretName(name)) record[safeName] = REDACTED;
-    else record[safeName] = bounded(FREE_TEXT.test(value) ? scrub(value) : value);
+    else record[safeName] = bounded(FREE_TEXT.test(value) ? scrub(value) : scrubTokens(value));
   }
 }
 
@@ -96,7 +96,7 @@ function levelOf(event: AuditEvent): AuditLevel {
 }
 
 function text(value: string | null | undefined): string | null {
-  return value === null || value === undefined ? null : bounded(value);
+  return value === null || value === undefined ? null : bounded(scrubTokens(value));
 }
 
 export function createAudit(sink: Sink, options: AuditOptions, clock: Clock): Audit {
@@ -124,7 +124,7 @@ export function createAudit(sink: Sink, options: AuditOptions, clock: Clock): Au
     if (repeated !== null) Object.assign(record, repeated);
     if (marked) record["audit"] = true;
     const json = JSON.stringify(record);
-    writer.append(`${escapeLine(scrubTokens(json))}\n`);
+    writer.append(`${escapeLine(json)}\n`);
   }
 
   const repeats = new Repeats<AuditEvent>(clock, (event, count, sinceMs) => {

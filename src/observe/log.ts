@@ -80,16 +80,16 @@ function handshakeLine(fields: HandshakeFields, nodeId: string, time: string): s
     nodeId,
     event: "handshake",
     address: fields.address,
-    path: pathOnly(fields.path),
-    userAgent: fields.userAgent === null ? null : bounded(fields.userAgent),
+    path: scrubTokens(pathOnly(fields.path)),
+    userAgent: fields.userAgent === null ? null : bounded(scrubTokens(fields.userAgent)),
     result: fields.code === "OK" ? "ok" : "refused",
     status: fields.status,
     code: fields.code,
     connectionId: fields.connectionId,
-    userId: fields.userId === null ? null : bounded(fields.userId),
+    userId: fields.userId === null ? null : bounded(scrubTokens(fields.userId)),
     durationMs: Math.round(fields.durationMs * 1000) / 1000,
   });
-  return `${escapeLine(scrubTokens(json))}\n`;
+  return `${escapeLine(json)}\n`;
 }
 
 function accessLog(logger: Logger, writer: LineWriter, options: LogOptions): (fields: HandshakeFields) => void {

@@ -28,7 +28,7 @@ function withoutUserinfo(word: string): string {
   return start === -1 || end < start ? word : `${word.slice(0, start + 3)}${REDACTED}${word.slice(end)}`;
 }
 
-/** Removes JWTs, also broken or cut ones. Safe on JSON text: it replaces base64url characters and dots only. Cheap when there is none. */
+/** Removes JWTs, also broken or cut ones. For values, not for JSON text: there a match may begin inside of an escape. Cheap when there is none. */
 export function scrubTokens(text: string): string {
   return TOKEN_START.test(text) ? text.replace(TOKEN, REDACTED) : text;
 }

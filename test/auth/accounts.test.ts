@@ -235,3 +235,14 @@ describe("accounts", () => {
     expect(await codeOf(accounts.register("bob", PASSWORD))).toBe("UNAVAILABLE");
   });
 });
+
+test("a database that another program holds is UNAVAILABLE, and the event loop does not wait for it", async () => {
+  const path = newPath();
+  const accounts = await open(path);
+  const other = new Database(path);
+  other.run("BEGIN IMMEDIATE");
+  expect(await codeOf(accounts.register("ada", PASSWORD))).toBe("UNAVAILABLE");
+  other.run("ROLLBACK");
+  other.close();
+  expect(await codeOf(accounts.register("ada", PASSWORD))).toBeNull();
+});

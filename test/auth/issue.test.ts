@@ -36,6 +36,14 @@ describe("A token that the node issues", () => {
     expect(await outcome(() => auth.verify(token, null))).toBe("TOKEN_EXPIRED");
   });
 
+  test.each(["username", "role", "jti"])(
+    "holds the id in the claim %s, whatever else that claim would say",
+    async (userIdClaim) => {
+      const { token } = await createIssuer({ ...OPTIONS, userIdClaim }, new FakeClock())({ ...ALICE, username: "42" });
+      expect(decodeJwt(token)[userIdClaim]).toBe(ALICE.id);
+    },
+  );
+
   test("meets everything that the node demands of tokens", async () => {
     const rules = { issuer: "https://us", audience: "ours", typ: "at+jwt", userIdClaim: "uid" };
     const { token } = await createIssuer({ ...OPTIONS, ...rules, algorithm: "HS512" }, new FakeClock())(ALICE);

@@ -32,3 +32,18 @@ test("the bytes that the memory broker counts return to nothing when everything 
   broker.sweep();
   expect(broker.historyBytes).toBe(0);
 });
+
+test("streams stay within their bound: the topic that was quiet for the longest starts again, in another epoch", () => {
+  const bounds = { historySize: 3, historyBytes: 500, historyTtlMs: 1_000, maxHistoryBytes: 50_000 };
+  const broker = new MemoryBroker(bounds, new FakeClock(), () => undefined, 2);
+  const publish = (topic: string) => broker.publish({ topic, body: { kind: "event", json: "{" } }, true);
+  const first = publish("room:a");
+  publish("room:b");
+  publish("room:a");
+  const lost = publish("room:b");
+  publish("room:c");
+  expect(broker.position("room:b")).toEqual({ offset: lost.offset, epoch: lost.epoch });
+  expect(broker.position("room:a").offset).toBe(0);
+  expect(broker.position("room:a").epoch).not.toBe(first.epoch);
+  expect(broker.history("room:a", first, 10).recovered).toBe(false);
+});

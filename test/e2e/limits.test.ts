@@ -123,15 +123,38 @@ test("garbage that nobody can read ends the connection too", async () => {
   expect((await ada.closed()).code).toBe(4029);
 });
 
-test("an accepted frame between begins the count anew", async () => {
+test("accepted frames between make refused ones good, ten each", async () => {
   sendTimes(ada, 5 + 60, { type: "ping" });
   await answers(ada, 65);
-  ada.send({ type: "join_room", roomSlug: "r" });
-  expect(outcome(await ada.json())).toBe("room_joined");
+  for (let n = 0; n < 3; n += 1) {
+    ada.send({ type: "join_room", roomSlug: `r${n}` });
+    expect(outcome(await ada.json())).toBe("room_joined");
+  }
+  // 60 were refused, 30 of them made good: 60 more stay below 100.
   sendTimes(ada, 60, { type: "ping" });
   const frames = await answers(ada, 60);
   expect(frames.filter((frame) => outcome(frame) === "RATE_LIMITED").length).toBeGreaterThan(50);
   expect(ada.isEnded).toBe(false);
+});
+
+test("one accepted frame now and then does not keep a flood alive", async () => {
+  for (let round = 0; round < 3; round += 1) {
+    sendTimes(ada, 95, { type: "ping" });
+    ada.send({ type: "join_room", roomSlug: `r${round}` });
+  }
+  expect((await ada.closed()).code).toBe(4029);
+});
+
+test("frames of the free types pay when they are large, before they are read when they are very large", async () => {
+  const padding = (length: number) => "x".repeat(length);
+  for (const [type, length] of [
+    ["pong", 4_000],
+    ["leave_room", 20_000],
+  ] as const) {
+    const peer = await node.connect(`flood-${type}`);
+    for (let n = 0; n < 300 && !peer.isEnded; n += 1) peer.send({ type, roomSlug: "r", padding: padding(length) });
+    expect((await peer.closed()).code).toBe(4029);
+  }
 });
 
 test("other users keep their rate while one is refused", async () => {

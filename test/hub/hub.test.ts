@@ -113,3 +113,15 @@ describe("a user", () => {
     expect([rig.hub.connections.size, rig.hub.rooms.size, rig.hub.rooms.memberships]).toEqual([0, 0, 0]);
   });
 });
+
+describe("a pause of the whole process", () => {
+  test("ends nobody: what was sent meanwhile is read before anyone counts as silent", () => {
+    const rig = new HubRig();
+    const members = ["ada", "bob"].map((user) => rig.connect(user));
+    rig.clock.advance(10 * 60_000);
+    rig.tick();
+    expect(members.map(({ socket }) => socket.closed)).toEqual([null, null]);
+    rig.tick(100);
+    expect(members.map(({ socket }) => socket.closed?.code)).toEqual([4090, 4090]);
+  });
+});

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import fc from "fast-check";
 import { AUDIT_EVENTS, createAudit } from "../../src/observe/audit.ts";
 import type { Audit, AuditEvent } from "../../src/observe/audit.ts";
 import { createSink } from "../../src/observe/sink.ts";
@@ -194,4 +195,15 @@ describe("an audit log whose file fails", () => {
     await sink.close(1000);
     rmSync(folder, { recursive: true });
   });
+});
+
+test("every record is one JSON object, whatever bytes a client puts into its headers", async () => {
+  const part = fc.oneof(fc.string({ unit: "binary" }), fc.constantFrom("\t", "\\", '"', "eyJ", "a".repeat(20), "."));
+  const header = fc.array(part, { maxLength: 12 }).map((parts) => parts.join(""));
+  fc.assert(
+    fc.property(header, (userAgent) => audit.record({ ...refused, result: "ok", userAgent })),
+    { numRuns: 300 },
+  );
+  audit.record({ ...refused, result: "ok", userAgent: `x\t${"a".repeat(16)}.${"b".repeat(16)}.${"c".repeat(16)}` });
+  expect(await file.records()).toHaveLength(301);
 });

@@ -7,6 +7,7 @@ import { findEndpoint } from "../../src/hub/endpoints.ts";
 import { Hub, type HubOptions } from "../../src/hub/hub.ts";
 import type { AuditEvent } from "../../src/observe/audit.ts";
 import { createMetrics, type Metrics } from "../../src/observe/metrics.ts";
+import { sweepUnsent } from "../../src/hub/sweep.ts";
 import type { CloseCode } from "../../src/protocol/codes.ts";
 import { jsonCodec } from "../../src/protocol/codec.ts";
 import { authenticatorWith } from "../auth/tokens.ts";
@@ -182,6 +183,7 @@ export class HubRig {
   tick(seconds = 1): void {
     for (let second = 0; second < seconds; second += 1) {
       this.clock.advance(1_000);
+      sweepUnsent(this.hub);
       this.hub.tick();
     }
   }
