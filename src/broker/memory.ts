@@ -16,6 +16,9 @@ export interface MemoryBrokerOptions {
 /** How long a topic's offset outlives its last message. Afterwards the topic starts again at 1, in another epoch. */
 export const STREAM_TTL_MS = 3_600_000;
 
+/** How exactly streams are ordered by their last message. */
+const RANK_INTERVAL_MS = 1_000;
+
 /** Streams that are remembered: over it the topic that was quiet for the longest starts again. */
 const MAX_STREAMS = 100_000;
 
@@ -32,7 +35,7 @@ export class MemoryBroker implements Broker {
   readonly #bounds: StreamBounds;
   readonly #maxBytes: number;
   readonly #maxStreams: number;
-  /** In the order of their last message. */
+  /** In the order of their last message, to a second. */
   readonly #streams = new Map<string, Stream>();
   /** Those of them that keep messages, in the same order. */
   readonly #keeping = new Map<string, Stream>();
@@ -57,16 +60,23 @@ export class MemoryBroker implements Broker {
     const { topic } = publication;
     const stream = this.#streams.get(topic) ?? new Stream(this.#nextEpoch(topic));
     const bytesBefore = stream.footprint;
-    const message = stream.append(publication.body, keepsHistory ? this.#bounds : null, this.#clock.monotonic());
-    touch(this.#streams, topic, stream);
-    if (this.#streams.size > this.#maxStreams) this.#endQuietest();
+    const nowMs = this.#clock.monotonic();
+    const message = stream.append(publication.body, keepsHistory ? this.#bounds : null, nowMs);
+    if (nowMs - stream.rankedMs >= RANK_INTERVAL_MS) this.#rank(topic, stream, keepsHistory, nowMs);
     if (keepsHistory) {
-      touch(this.#keeping, topic, stream);
       this.#bytes += stream.footprint - bytesBefore;
       if (this.#bytes > this.#maxBytes) this.#evict();
     }
     this.#deliver(topic, message);
     return message;
+  }
+
+  /** Moves a stream behind all others: not for every message, since that costs more than the rest of it. */
+  #rank(topic: string, stream: Stream, keepsHistory: boolean, nowMs: number): void {
+    stream.rankedMs = nowMs;
+    touch(this.#streams, topic, stream);
+    if (keepsHistory) touch(this.#keeping, topic, stream);
+    if (this.#streams.size > this.#maxStreams) this.#endQuietest();
   }
 
   position(topic: string): Position {
@@ -146,6 +156,7 @@ export class MemoryBroker implements Broker {
   #forget(topic: string, stream: Stream): void {
     this.#bytes -= stream.footprint;
     stream.clear();
+    stream.rankedMs = Number.NEGATIVE_INFINITY;
     this.#keeping.delete(topic);
   }
 }

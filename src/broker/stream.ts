@@ -23,6 +23,8 @@ export class Stream {
   offset = 0;
   bytes = 0;
   lastAppendMs = 0;
+  /** When the stream last took its place among the others. */
+  rankedMs = Number.NEGATIVE_INFINITY;
   #entries: Entry[] = [];
 
   constructor(epoch: string) {

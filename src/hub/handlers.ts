@@ -119,7 +119,7 @@ function leaveRoom(hub: Hub, connection: Connection, frame: ClientFrame<"leave_r
 }
 
 function chatMessage(hub: Hub, connection: Connection, frame: ClientFrame<"chat_message">): void | Promise<void> {
-  const room = requireMember(hub, connection, roomTopic(frame.roomSlug));
+  const room = requireRoom(connection, frame.roomSlug);
   const message = cleanText(frame.message);
   if (message === "") throw new ProtocolError("BAD_MESSAGE");
   if (message.length > MAX_CHAT_LENGTH) {
@@ -139,10 +139,10 @@ function chatMessage(hub: Hub, connection: Connection, frame: ClientFrame<"chat_
       username: sender.username,
       messageType: "TEXT",
       message,
-      createdAt: new Date(timestamp).toISOString(),
+      createdAt: hub.isoTime.of(timestamp),
     },
   });
-  const position = hub.publish(room.topic, body);
+  const position = hub.publish(room, body);
   if (position instanceof Promise) {
     return position.then((known) => acknowledge(hub, connection, frame, messageId, known));
   }
@@ -201,6 +201,14 @@ function requireAccess(hub: Hub, connection: Connection, action: "read", topic: 
   if (decision === "yes") return;
   hub.audit("access.denied", connection, "refused", "FORBIDDEN", { topic });
   throw new ProtocolError("FORBIDDEN");
+}
+
+/** Of the few rooms that a connection is in, so that a message needs no look-up by a name that is made for it. */
+function requireRoom(connection: Connection, slug: string): Room {
+  for (const room of connection.rooms) {
+    if (room.slug === slug) return room;
+  }
+  throw new ProtocolError("NOT_A_MEMBER");
 }
 
 function requireMember(hub: Hub, connection: Connection, topic: string): Room {

@@ -18,12 +18,14 @@ interface Framing {
 export class Room {
   readonly topic: string;
   readonly slug: string | null;
+  readonly keepsHistory: boolean;
   readonly framings: Framing[] = [];
   /** Who is there; null until presence is first asked of it, and for good in topics without presence. */
   occupants: Occupants | null = null;
 
-  constructor(topic: string) {
+  constructor(topic: string, keepsHistory: boolean) {
     this.topic = topic;
+    this.keepsHistory = keepsHistory;
     this.slug = roomSlugOf(topic);
   }
 
@@ -56,10 +58,12 @@ export class Rooms {
   readonly #rooms = new Map<string, Room>();
   readonly #engine: Pick<Engine, "publish">;
   readonly #counters: Counters;
+  readonly #hasHistory: (topic: string) => boolean;
   /** Connections in topics, counted once per topic. */
   memberships = 0;
 
-  constructor(engine: Pick<Engine, "publish">, counters: Counters) {
+  constructor(engine: Pick<Engine, "publish">, counters: Counters, hasHistory: (topic: string) => boolean) {
+    this.#hasHistory = hasHistory;
     this.#engine = engine;
     this.#counters = counters;
   }
@@ -80,7 +84,7 @@ export class Rooms {
   open(topic: string): Room {
     let room = this.#rooms.get(topic);
     if (room === undefined) {
-      room = new Room(topic);
+      room = new Room(topic, this.#hasHistory(topic));
       this.#rooms.set(topic, room);
     }
     return room;

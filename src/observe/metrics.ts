@@ -173,7 +173,7 @@ export function createMetrics(sources: GaugeSources, labels: LabelSets): Metrics
 
   const histograms = [
     ["permission_check_seconds", "Time to decide whether a user may act on a topic", permissionCheck],
-    ["broker_publish_seconds", "Time until the broker took a message", brokerPublish],
+    ["broker_publish_seconds", "Time until the broker took a message; one in 16 is measured", brokerPublish],
     ["connection_duration_seconds", "How long ended connections were open", connectionDuration],
     ["event_loop_delay_seconds", "99th percentile of the event loop delay of each second", eventLoopDelay],
   ] as const;

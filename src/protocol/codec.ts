@@ -1,6 +1,6 @@
 import { ProtocolError } from "./codes.ts";
 import type { ChatMessage, ServerFrame } from "./frames.ts";
-import { checkValue } from "./value.ts";
+import { checkValue, isMap } from "./value.ts";
 
 /** One framing of the protocol. Frames of one framing share a native topic: `prefix` + the topic's name. */
 export interface Codec {
@@ -38,7 +38,7 @@ function encodePositioned(body: MessageBody, offset: number, epoch: string): str
 }
 
 /** A frame from a client, whichever framing it chose for it: text is JSON. Throws BAD_MESSAGE. */
-export function decodeFrame(data: string | Uint8Array): Record<string, unknown> {
+export function decodeFrame(data: string | Uint8Array): Readonly<Record<string, unknown>> {
   if (typeof data !== "string") throw new ProtocolError("BAD_MESSAGE");
   let value: unknown;
   try {
@@ -49,8 +49,4 @@ export function decodeFrame(data: string | Uint8Array): Record<string, unknown> 
   if (!isMap(value)) throw new ProtocolError("BAD_MESSAGE");
   checkValue(value);
   return value;
-}
-
-function isMap(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -23,10 +23,10 @@ export function checkValue(value: unknown, depth = 1): void {
     case "object":
       if (value === null) return;
       if (depth > MAX_DEPTH) throw new ProtocolError("BAD_MESSAGE");
-      if (Array.isArray(value)) {
-        for (const item of value) checkValue(item, depth + 1);
-      } else {
+      if (isMap(value)) {
         checkMap(value, depth);
+      } else if (Array.isArray(value)) {
+        for (const item of value) checkValue(item, depth + 1);
       }
       return;
     default:
@@ -34,11 +34,16 @@ export function checkValue(value: unknown, depth = 1): void {
   }
 }
 
-function checkMap(map: object, depth: number): void {
+/** A frame's objects have no enumerable keys but their own: they come from a decoder. */
+function checkMap(map: Readonly<Record<string, unknown>>, depth: number): void {
   let entries = 0;
-  for (const [key, item] of Object.entries(map)) {
+  for (const key in map) {
     entries += 1;
     if (entries > MAX_MAP_ENTRIES || key === "__proto__" || !key.isWellFormed()) throw new ProtocolError("BAD_MESSAGE");
-    checkValue(item, depth + 1);
+    checkValue(map[key], depth + 1);
   }
+}
+
+export function isMap(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

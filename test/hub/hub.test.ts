@@ -95,7 +95,10 @@ describe("a user", () => {
     const [first, second, gone] = [rig.connect("ada"), rig.connect("ada"), rig.connect("ada")];
     const bob = rig.connect("bob");
     gone.socket.end(1006);
-    for (const text of ["one", "two"]) await rig.hub.publish("user:ada", { kind: "event", json: `{"type":"${text}"` });
+    for (const text of ["one", "two"]) {
+      const body = { kind: "event", json: `{"type":"${text}"` } as const;
+      await rig.hub.broker.publish({ topic: "user:ada", body }, true);
+    }
     const frames = [
       { type: "one", offset: 1 },
       { type: "two", offset: 2 },
