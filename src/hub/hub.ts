@@ -108,7 +108,7 @@ export class Hub {
     this.report = ports.report;
     this.#audit = ports.audit;
     this.pending = new PendingPlaces(options);
-    this.rooms = new Rooms(ports.engine, ports.metrics.counters, ports.access.hasHistory);
+    this.rooms = new Rooms(ports.engine, ports.metrics.counters, (topic) => ports.access.hasHistory(topic));
     this.users = new Users({
       maxConnectionsPerUser: options.maxConnectionsPerUser,
       messages: { perSecond: options.messagesPerSecond, burst: options.messageBurst },
