@@ -1,8 +1,8 @@
 import type { Socket } from "../engine/engine.ts";
 import type { CloseCode, ProtocolError } from "../protocol/codes.ts";
 import { CLOSES } from "../protocol/codes.ts";
-import type { Codec } from "../protocol/codec.ts";
-import type { ServerFrame } from "../protocol/frames.ts";
+import type { Codec, EncodedTerms } from "../protocol/codec.ts";
+import type { Greeting, ServerFrame } from "../protocol/frames.ts";
 import type { Principal } from "../protocol/principal.ts";
 import type { ClientAddress } from "./address.ts";
 import type { Endpoint } from "./endpoints.ts";
@@ -91,6 +91,10 @@ export class Connection {
 
   send(frame: ServerFrame): void {
     this.socket.send(this.codec.encode(frame));
+  }
+
+  greet(greeting: Greeting, terms: EncodedTerms): void {
+    this.socket.send(this.codec.encodeGreeting(greeting, terms));
   }
 
   /** Ends the connection. The reason is the code's name unless something else is worth telling. */

@@ -8,8 +8,8 @@ import { IsoTime } from "../observe/iso-time.ts";
 import type { Metrics } from "../observe/metrics.ts";
 import type { ErrorCode } from "../protocol/codes.ts";
 import { ERRORS } from "../protocol/codes.ts";
-import type { MessageBody } from "../protocol/codec.ts";
-import type { Welcome } from "../protocol/frames.ts";
+import type { Codec, EncodedTerms, MessageBody } from "../protocol/codec.ts";
+import type { Terms } from "../protocol/frames.ts";
 import { nameOf } from "../protocol/topic.ts";
 import type { ClientAddress } from "./address.ts";
 import type { Connection } from "./connection.ts";
@@ -88,7 +88,8 @@ export class Hub {
   readonly users: Users;
   readonly presence: Presence;
   /** What every greeting says about this node. */
-  readonly terms: Pick<Welcome, "heartbeat" | "limits" | "nodeId">;
+  readonly terms: Terms;
+  readonly #encodedTerms = new Map<Codec, EncodedTerms>();
   /** The monotonic time of the last tick: fine enough for the heartbeat, and free to read. */
   tickedAtMs: number;
   isDraining = false;
@@ -125,6 +126,15 @@ export class Hub {
       nodeId: options.nodeId,
     };
     this.tickedAtMs = ports.clock.monotonic();
+  }
+
+  /** The terms in one framing: every handshake pays for its greeting, so they are encoded once. */
+  termsIn(codec: Codec): EncodedTerms {
+    const known = this.#encodedTerms.get(codec);
+    if (known !== undefined) return known;
+    const encoded = codec.encodeTerms(this.terms);
+    this.#encodedTerms.set(codec, encoded);
+    return encoded;
   }
 
   nextPingSlot(): number {

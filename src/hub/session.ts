@@ -2,7 +2,7 @@ import * as v from "valibot";
 import type { Position } from "../broker/broker.ts";
 import type { CloseCode, ErrorCode } from "../protocol/codes.ts";
 import { ERRORS, ProtocolError } from "../protocol/codes.ts";
-import type { FrameId, Welcome } from "../protocol/frames.ts";
+import type { FrameId, Greeting } from "../protocol/frames.ts";
 import { clientFrames } from "../protocol/frames.ts";
 import type { Principal } from "../protocol/principal.ts";
 import type { Connection } from "./connection.ts";
@@ -117,7 +117,8 @@ function finishGreeting(
   id: FrameId | undefined,
 ): void {
   if (connection.state !== "open") return;
-  const welcome: Welcome = {
+  const greeting: Greeting = {
+    type,
     protocol: 1,
     connectionId: connection.id,
     user: {
@@ -130,14 +131,12 @@ function finishGreeting(
     endpoint: connection.endpoint.path,
     topics: positions.map(({ offset, epoch }, index) => ({ topic: topics[index] ?? "", offset, epoch })),
     expiresAt: principal.expiresAtMs,
-    heartbeat: hub.terms.heartbeat,
-    limits: hub.terms.limits,
-    nodeId: hub.terms.nodeId,
+    timestamp: hub.clock.now(),
   };
-  const stamp = id === undefined ? { timestamp: hub.clock.now() } : { id, timestamp: hub.clock.now() };
+  if (type === "auth_success") greeting.message = "Authentication successful";
+  if (id !== undefined) greeting.id = id;
   hub.attachToUser(connection);
-  if (type === "connected") connection.send({ type, ...welcome, ...stamp });
-  else connection.send({ type, message: "Authentication successful", ...welcome, ...stamp });
+  connection.greet(greeting, hub.termsIn(connection.codec));
   joinAll(hub, connection, topics);
 }
 

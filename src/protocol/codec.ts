@@ -1,5 +1,5 @@
 import { ProtocolError } from "./codes.ts";
-import type { ChatMessage, ServerFrame } from "./frames.ts";
+import type { ChatMessage, Greeting, ServerFrame, Terms } from "./frames.ts";
 import { checkValue, isMap } from "./value.ts";
 
 /** One framing of the protocol. Frames of one framing share a native topic: `prefix` + the topic's name. */
@@ -7,9 +7,15 @@ export interface Codec {
   readonly name: "json";
   readonly prefix: string;
   encode(frame: ServerFrame): string | Uint8Array;
+  /** The node's terms, encoded once for all greetings. */
+  encodeTerms(terms: Terms): EncodedTerms;
+  encodeGreeting(greeting: Greeting, terms: EncodedTerms): string | Uint8Array;
   /** A message with its position, as every member of the topic sees it. */
   encodePositioned(body: MessageBody, offset: number, epoch: string): string | Uint8Array;
 }
+
+/** A part of a frame, in one framing. */
+export type EncodedTerms = string;
 
 /**
  * A message before it has a position: the JSON text of its frame without the closing braces. A chat message says its offset inside
@@ -24,6 +30,8 @@ export const jsonCodec: Codec = {
   name: "json",
   prefix: "j/",
   encode: (frame) => JSON.stringify(frame),
+  encodeTerms: (terms) => JSON.stringify(terms).slice(1),
+  encodeGreeting: (greeting, terms) => `${JSON.stringify(greeting).slice(0, -1)},${terms}`,
   encodePositioned,
 };
 

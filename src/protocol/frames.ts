@@ -74,6 +74,17 @@ export interface Welcome {
   readonly nodeId: string;
 }
 
+/** What every greeting of a node says alike. */
+export type Terms = Pick<Welcome, "heartbeat" | "limits" | "nodeId">;
+
+/** The rest of `connected` and `auth_success`. */
+export interface Greeting extends Omit<Welcome, keyof Terms> {
+  readonly type: "connected" | "auth_success";
+  readonly timestamp: number;
+  message?: string;
+  id?: FrameId;
+}
+
 /** Every frame from the server has `type` and `timestamp`; replies carry the `id` of the frame that they answer. */
 interface Stamped {
   readonly timestamp: number;
