@@ -40,6 +40,8 @@ export class TestNode {
       AUDIT_FILE: join(directory, "audit.log"),
       DATABASE_URL: `sqlite://${join(directory, "accounts.db")}`,
       DRAIN_MS: "100",
+      // A machine that stalls for a moment must not turn a test's handshakes away.
+      OVERLOAD_DELAY_MS: "60000",
       ...settings,
     };
     const env: Record<string, string> = {};
