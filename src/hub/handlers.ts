@@ -76,7 +76,7 @@ function replyTo(frame: { id?: FrameId | undefined }): { id?: FrameId } {
 function joinRoom(hub: Hub, connection: Connection, frame: ClientFrame<"join_room">): void | Promise<void> {
   const topic = roomTopic(frame.roomSlug);
   requireAccess(hub, connection, "read", topic);
-  const isMember = hub.isMember(connection, topic);
+  const isMember = hub.joinedRoom(connection, topic) !== undefined;
   if (!isMember && connection.rooms.length - hub.automaticRooms(connection) >= hub.options.maxTopicsPerConnection) {
     throw new ProtocolError("TOPIC_LIMIT", { limit: hub.options.maxTopicsPerConnection });
   }
@@ -198,7 +198,10 @@ function requireAccess(hub: Hub, connection: Connection, action: "read", topic: 
   const startedMs = hub.clock.monotonic();
   const decision = hub.access.may(principalOf(connection), action, topic);
   hub.metrics.permissionCheck.observe((hub.clock.monotonic() - startedMs) / 1_000);
-  if (decision === "yes") return;
+  if (decision !== "yes") deny(hub, connection, topic);
+}
+
+function deny(hub: Hub, connection: Connection, topic: string): never {
   hub.audit("access.denied", connection, "refused", "FORBIDDEN", { topic });
   throw new ProtocolError("FORBIDDEN");
 }
@@ -211,17 +214,12 @@ function requireRoom(connection: Connection, slug: string): Room {
   throw new ProtocolError("NOT_A_MEMBER");
 }
 
-function requireMember(hub: Hub, connection: Connection, topic: string): Room {
-  const room = hub.rooms.get(topic);
-  if (room === undefined || !connection.rooms.includes(room)) throw new ProtocolError("NOT_A_MEMBER");
-  return room;
-}
-
 /** A member is not enough where nobody is announced: automatic topics have members too. */
 function requirePresence(hub: Hub, connection: Connection, topic: string): Room {
-  if (hub.access.hasPresence(topic)) return requireMember(hub, connection, topic);
-  hub.audit("access.denied", connection, "refused", "FORBIDDEN", { topic });
-  throw new ProtocolError("FORBIDDEN");
+  if (!hub.access.hasPresence(topic)) deny(hub, connection, topic);
+  const room = hub.joinedRoom(connection, topic);
+  if (room === undefined) throw new ProtocolError("NOT_A_MEMBER");
+  return room;
 }
 
 function principalOf(connection: Connection): Principal {

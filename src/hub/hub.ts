@@ -233,9 +233,10 @@ export class Hub {
     this.metrics.brokerPublish.observe((this.clock.monotonic() - startedMs) / 1_000);
   }
 
-  isMember(connection: Connection, topic: string): boolean {
+  /** The room of a topic that the connection is in. */
+  joinedRoom(connection: Connection, topic: string): Room | undefined {
     const room = this.rooms.get(topic);
-    return room !== undefined && connection.rooms.includes(room);
+    return room !== undefined && connection.rooms.includes(room) ? room : undefined;
   }
 
   /** How many of the connection's rooms it did not ask for: all automatic topics but the user's own, which is no room. */
@@ -257,8 +258,8 @@ export class Hub {
 
   /** Leaves a topic on the client's request; nothing happens when it is not in it. */
   leaveTopic(connection: Connection, topic: string): void {
-    const room = this.rooms.get(topic);
-    if (room === undefined || !connection.rooms.includes(room) || connection.principal === null) return;
+    const room = this.joinedRoom(connection, topic);
+    if (room === undefined || connection.principal === null) return;
     this.rooms.leave(connection, room);
     this.presence.leave(room, connection.principal.id, "announce");
     this.audit("topic.left", connection, "ok", "OK", { topic });
