@@ -67,6 +67,11 @@ async function run(rig: Rig, side: Side, jti: string): Promise<OpenReport> {
   return report;
 }
 
+/** What else runs on the machine only ever adds to CPU time, so the least of the rounds is nearest to what a handshake costs. */
+function leastAndMedian(values: readonly number[]): string {
+  return `${Math.min(...values).toFixed(1)} µs, ${median(values).toFixed(1)}`;
+}
+
 const microseconds = (report: OpenReport): number => (report.serverCpuMs * 1000) / report.opened;
 
 function row(
@@ -76,14 +81,15 @@ function row(
   theirs: readonly OpenReport[],
   atMost: number | null,
 ): Row {
-  const ratios = pairedRatios(ours.map(microseconds), theirs.map(microseconds));
+  const [own, other] = [ours.map(microseconds), theirs.map(microseconds)];
+  const ratio = Math.min(...own) / Math.min(...other);
   return {
     scenario: `handshake, ${token} HS256 / ${against}`,
-    ours: `${median(ours.map(microseconds)).toFixed(1)} µs`,
-    bare: `${median(theirs.map(microseconds)).toFixed(1)} µs`,
+    ours: leastAndMedian(own),
+    bare: leastAndMedian(other),
     ratio: "",
-    cpuRatio: withSpread(ratios),
-    counted: atMost === null ? null : median(ratios),
+    cpuRatio: `${ratio.toFixed(2)}, ${withSpread(pairedRatios(own, other))}`,
+    counted: atMost === null ? null : ratio,
     target: atMost === null ? null : { is: "at most", value: atMost },
     targetText: atMost === null ? "" : `≤ ${atMost} × CPU`,
     boundBy: `${describeLoad(loadOf(ours))} / ${describeLoad(loadOf(theirs))}`,

@@ -1,37 +1,25 @@
 /** What the kernel says a process used. Linux only, as is the pinning. */
-import { readdirSync, readFileSync } from "node:fs";
+import { dlopen, FFIType } from "bun:ffi";
+import { readFileSync } from "node:fs";
 
-const TICKS_PER_SECOND = 100;
 const PAGE_BYTES = 4096;
+const NANOSECONDS_PER_SECOND = 1_000_000_000n;
+
+const libc = dlopen("libc.so.6", {
+  clock_gettime: { args: [FFIType.i32, FFIType.ptr], returns: FFIType.i32 },
+});
+const timespec = new BigInt64Array(2);
 
 /**
- * CPU time of all threads of a process since it started, in milliseconds. From `schedstat` (nanoseconds) where the kernel keeps it:
- * `stat` counts in steps of 10 ms, too coarse for a wave of handshakes.
+ * CPU time of a process since it started, in milliseconds: of all its threads, those included that have ended, whose time the files
+ * of `/proc/…/task` lose. Those in `/proc/…/stat` count in steps of 10 ms, too coarse for a wave of handshakes.
  */
 export function cpuMs(pid: number): number {
-  let nanoseconds = 0;
-  for (const thread of readdirSync(`/proc/${pid}/task`)) {
-    const own = threadNanoseconds(pid, thread);
-    if (own === null) return ticksMs(pid);
-    nanoseconds += own;
-  }
-  return nanoseconds / 1e6;
-}
-
-/** Null where the kernel keeps no such statistics; 0 for a thread that ended meanwhile. */
-function threadNanoseconds(pid: number, thread: string): number | null {
-  try {
-    return Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, "utf8").split(" ")[0]);
-  } catch {
-    return thread === String(pid) ? null : 0;
-  }
-}
-
-function ticksMs(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-  // The command name may hold spaces; the fields after its closing bracket start with the third.
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return ((Number(fields[11]) + Number(fields[12])) * 1000) / TICKS_PER_SECOND;
+  // What clock_getcpuclockid(3) computes: the CPU clock of another process.
+  const clock = (~pid << 3) | 2;
+  if (libc.symbols.clock_gettime(clock, timespec) !== 0) throw new Error(`process ${pid} has no CPU clock`);
+  const [seconds = 0n, nanoseconds = 0n] = timespec;
+  return Number(seconds * NANOSECONDS_PER_SECOND + nanoseconds) / 1e6;
 }
 
 export function residentBytes(pid: number): number {

@@ -145,7 +145,8 @@ function frozen(list: readonly string[] | undefined): readonly string[] {
 }
 
 function topicsOf(claims: Claims): ReadonlyMap<string, readonly GrantedAction[]> | null {
-  const topics = new Map(Object.entries(claims.topics ?? {}));
+  if (claims.topics === undefined) return null;
+  const topics = new Map(Object.entries(claims.topics));
   return topics.size === 0 ? null : topics;
 }
 

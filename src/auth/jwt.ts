@@ -24,31 +24,71 @@ export interface ParsedToken {
   readonly signature: Uint8Array;
 }
 
+interface Header {
+  readonly alg: string;
+  readonly kid: string | null;
+  readonly typ: unknown;
+}
+
 /** Null for anything but three non-empty canonical base64url parts, the first of which is a header that may be trusted to be read. */
 export function parseToken(token: string): ParsedToken | null {
   if (token.length > MAX_TOKEN_LENGTH) return null;
   const first = token.indexOf(".");
   const last = token.lastIndexOf(".");
   if (first === last) return null;
-  const headerBytes = decodeBase64url(token.slice(0, first));
+  const header = headerOf(token.slice(0, first));
+  if (header === null) return null;
   const payload = decodeBase64url(token.slice(first + 1, last));
   const signature = decodeBase64url(token.slice(last + 1));
-  if (headerBytes === null || payload === null || signature === null) return null;
-  const header = parseObject(headerBytes);
+  if (payload === null || signature === null) return null;
+  const { alg, kid, typ } = header;
+  return { alg, kid, typ, signingInput: token.slice(0, last), payload, signature };
+}
+
+/** All tokens of an issuer begin with one of a few headers: each is read once, and no more than this many are kept. */
+const MAX_KNOWN_HEADERS = 256;
+const MAX_KNOWN_HEADER_LENGTH = 512;
+const knownHeaders = new Map<string, Header>();
+
+function headerOf(text: string): Header | null {
+  const known = knownHeaders.get(text);
+  if (known !== undefined) return known;
+  const header = readHeader(text);
+  if (header === null || text.length > MAX_KNOWN_HEADER_LENGTH) return header;
+  if (knownHeaders.size >= MAX_KNOWN_HEADERS) knownHeaders.clear();
+  knownHeaders.set(text, header);
+  return header;
+}
+
+function readHeader(text: string): Header | null {
+  const bytes = decodeBase64url(text);
+  const header = bytes === null ? null : parseObject(bytes);
   if (header === null || REFUSED_MEMBERS.some((member) => Object.hasOwn(header, member))) return null;
   const { alg, kid, typ } = header;
   if (typeof alg !== "string" || (kid !== undefined && !isKeyId(kid))) return null;
-  return { alg, kid: kid ?? null, typ, signingInput: token.slice(0, last), payload, signature };
+  return { alg, kid: kid ?? null, typ };
 }
+
+const BASE64URL = /^[A-Za-z0-9_-]+$/;
+
+/** The last characters whose unused bits are zero, by how many characters are left of the last group of four (RFC 4648 section 3.5). */
+const LAST_OF_TWO = "AQgw";
+const LAST_OF_THREE = "AEIMQUYcgkosw048";
 
 /**
  * The bytes; null when the text is empty or not the one canonical encoding of them: padding, other alphabets, line breaks and non-zero
  * trailing bits would let one token be written in many ways (RFC 4648 sections 3.5 and 12).
  */
 export function decodeBase64url(text: string): Uint8Array | null {
-  if (text === "") return null;
-  const bytes = Buffer.from(text, "base64url");
-  return bytes.toString("base64url") === text ? bytes : null;
+  return isCanonical(text) ? Buffer.from(text, "base64url") : null;
+}
+
+function isCanonical(text: string): boolean {
+  if (!BASE64URL.test(text)) return false;
+  const left = text.length % 4;
+  if (left === 0) return true;
+  if (left === 1) return false;
+  return (left === 2 ? LAST_OF_TWO : LAST_OF_THREE).includes(text.charAt(text.length - 1));
 }
 
 /** Without the BOM that a decoder would drop silently: RFC 8259 section 8.1 forbids to send one. */

@@ -23,8 +23,11 @@ export interface SourceOptions {
   readonly tokenInQuery: boolean;
 }
 
-/** `b64token` behind the scheme, RFC 6750 section 2.1; the scheme is matched without case, RFC 9110 section 11.1. */
-const BEARER = /^bearer +([A-Za-z0-9\-._~+/]+=*)$/i;
+/** The scheme is matched without case, RFC 9110 section 11.1. */
+const BEARER = /^bearer +/i;
+
+/** `b64token`, RFC 6750 section 2.1. */
+const B64_TOKEN = /^[A-Za-z0-9\-._~+/]+=*$/;
 
 /**
  * Where the token is (docs/protocol.md, "Where the token is"). Null when there is none; throws BAD_REQUEST when more than one
@@ -58,8 +61,10 @@ export function findCredential(view: HandshakeView, options: SourceOptions, read
 }
 
 function bearerToken(authorization: string): string {
-  const token = BEARER.exec(authorization)?.[1];
-  if (token === undefined) throw new ProtocolError("BAD_REQUEST");
+  const scheme = BEARER.exec(authorization);
+  if (scheme === null) throw new ProtocolError("BAD_REQUEST");
+  const token = authorization.slice(scheme[0].length);
+  if (!B64_TOKEN.test(token)) throw new ProtocolError("BAD_REQUEST");
   return token;
 }
 

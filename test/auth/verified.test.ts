@@ -40,17 +40,30 @@ describe("The cache of verified tokens", () => {
     expect(verified.get("b")).toBeNull();
   });
 
-  test("frees what expired, a part at a time, and keeps the rest", () => {
+  test("frees what expired once everything of its time has, and keeps the rest", () => {
     const clock = new FakeClock();
     const verified = new VerifiedTokens(2_000, clock);
     for (let n = 0; n < 1_200; n++) verified.add(`old${n}`, principal(NOW_S + 60), verified.generation, FOREVER);
-    for (let n = 0; n < 100; n++) verified.add(`new${n}`, principal(NOW_S + 600), verified.generation, FOREVER);
+    for (let n = 0; n < 300; n++) verified.add(`new${n}`, principal(NOW_S + 600), verified.generation, FOREVER);
     verified.sweep();
-    expect(verified.size).toBe(1_300);
+    expect(verified.size).toBe(1_500);
     clock.advance(60_000);
     verified.sweep();
-    expect(verified.size).toBe(800);
-    for (let n = 0; n < 3; n++) verified.sweep();
-    expect(verified.size).toBe(100);
+    expect(verified.size).toBe(300);
+    expect(verified.get("old1199")).toBeNull();
+    expect(verified.get("new0")).not.toBeNull();
+    clock.advance(540_000);
+    verified.sweep();
+    expect(verified.size).toBe(0);
+  });
+
+  test("gives an expired token to nobody, also while the rest of its time still counts", () => {
+    const clock = new FakeClock();
+    const verified = new VerifiedTokens(2_000, clock);
+    verified.add("short", principal(NOW_S + 60), verified.generation, FOREVER);
+    verified.add("long", principal(NOW_S + 600), verified.generation, FOREVER);
+    clock.advance(60_000);
+    expect(verified.get("short")).toBeNull();
+    expect(verified.get("long")).not.toBeNull();
   });
 });
