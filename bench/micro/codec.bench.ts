@@ -1,6 +1,8 @@
 import { bench, do_not_optimize, group } from "mitata";
 import * as v from "valibot";
-import { chatBody, decodeFrame, jsonCodec } from "../../src/protocol/codec.ts";
+import { chatBody } from "../../src/protocol/codec.ts";
+import { decodeFrame } from "../../src/protocol/decode.ts";
+import { jsonCodec } from "../../src/protocol/json.ts";
 import { clientFrames } from "../../src/protocol/frames.ts";
 import type { ChatMessage } from "../../src/protocol/frames.ts";
 import { isTopic, roomTopic } from "../../src/protocol/topic.ts";

@@ -1,8 +1,8 @@
 import type { Socket } from "../engine/engine.ts";
 import type { CloseCode, ProtocolError } from "../protocol/codes.ts";
 import { CLOSES } from "../protocol/codes.ts";
-import type { Codec, EncodedTerms } from "../protocol/codec.ts";
-import type { Greeting, ServerFrame } from "../protocol/frames.ts";
+import type { Codec, EncodedFields } from "../protocol/codec.ts";
+import type { ServerFrame } from "../protocol/frames.ts";
 import type { Principal } from "../protocol/principal.ts";
 import type { ClientAddress } from "./address.ts";
 import type { Endpoint } from "./endpoints.ts";
@@ -93,8 +93,9 @@ export class Connection {
     this.socket.send(this.codec.encode(frame));
   }
 
-  greet(greeting: Greeting, terms: EncodedTerms): void {
-    this.socket.send(this.codec.encodeGreeting(greeting, terms));
+  /** A frame with fields that were encoded for many. */
+  sendWith(frame: object, fields: EncodedFields): void {
+    this.socket.send(this.codec.encodeWith(frame, fields));
   }
 
   /** Ends the connection. The reason is the code's name unless something else is worth telling. */

@@ -8,7 +8,7 @@ import { IsoTime } from "../observe/iso-time.ts";
 import type { Metrics } from "../observe/metrics.ts";
 import type { ErrorCode } from "../protocol/codes.ts";
 import { ERRORS } from "../protocol/codes.ts";
-import type { Codec, EncodedTerms, MessageBody } from "../protocol/codec.ts";
+import type { Codec, EncodedFields, MessageBody } from "../protocol/codec.ts";
 import type { Terms } from "../protocol/frames.ts";
 import { nameOf } from "../protocol/topic.ts";
 import type { ClientAddress } from "./address.ts";
@@ -89,7 +89,7 @@ export class Hub {
   readonly presence: Presence;
   /** What every greeting says about this node. */
   readonly terms: Terms;
-  readonly #encodedTerms = new Map<Codec, EncodedTerms>();
+  readonly #encodedTerms = new Map<Codec, EncodedFields>();
   /** The monotonic time of the last tick: fine enough for the heartbeat, and free to read. */
   tickedAtMs: number;
   isDraining = false;
@@ -129,10 +129,10 @@ export class Hub {
   }
 
   /** The terms in one framing: every handshake pays for its greeting, so they are encoded once. */
-  termsIn(codec: Codec): EncodedTerms {
+  termsIn(codec: Codec): EncodedFields {
     const known = this.#encodedTerms.get(codec);
     if (known !== undefined) return known;
-    const encoded = codec.encodeTerms(this.terms);
+    const encoded = codec.encodeFields(this.terms);
     this.#encodedTerms.set(codec, encoded);
     return encoded;
   }

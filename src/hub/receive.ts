@@ -1,5 +1,5 @@
 import { ProtocolError } from "../protocol/codes.ts";
-import { decodeFrame } from "../protocol/codec.ts";
+import { decodeFrame } from "../protocol/decode.ts";
 import { BYTES_PER_TOKEN } from "../protocol/frames.ts";
 import type { Connection } from "./connection.ts";
 import { MAX_WAITING_BYTES, MAX_WAITING_FRAMES } from "./connection.ts";

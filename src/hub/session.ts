@@ -137,7 +137,7 @@ function finishGreeting(
   if (type === "auth_success") greeting.message = "Authentication successful";
   if (id !== undefined) greeting.id = id;
   hub.attachToUser(connection);
-  connection.greet(greeting, hub.termsIn(connection.codec));
+  connection.sendWith(greeting, hub.termsIn(connection.codec));
   joinAll(hub, connection, topics);
 }
 

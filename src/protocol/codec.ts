@@ -1,21 +1,35 @@
-import { ProtocolError } from "./codes.ts";
-import type { ChatMessage, Greeting, ServerFrame, Terms } from "./frames.ts";
-import { checkValue, isMap } from "./value.ts";
+import type { ChatMessage, ServerFrame } from "./frames.ts";
 
-/** One framing of the protocol. Frames of one framing share a native topic: `prefix` + the topic's name. */
+/** A message with its place in the stream of its topic. */
+export interface PositionedBody {
+  readonly body: MessageBody;
+  readonly offset: number;
+  readonly epoch: string;
+}
+
+/**
+ * One framing of the protocol: `json.ts` and `msgpack.ts`. Frames of one framing share a native topic: `prefix` + the topic's name.
+ * The suite in `test/contract/codec.ts` holds what this file promises. Fields that are undefined are left out.
+ */
 export interface Codec {
-  readonly name: "json";
+  readonly name: "json" | "msgpack";
   readonly prefix: string;
   encode(frame: ServerFrame): string | Uint8Array;
-  /** The node's terms, encoded once for all greetings. */
-  encodeTerms(terms: Terms): EncodedTerms;
-  encodeGreeting(greeting: Greeting, terms: EncodedTerms): string | Uint8Array;
+  /** Fields that many frames share, encoded once for all of them. */
+  encodeFields(fields: object): EncodedFields;
+  /** The field `messages`: every one as it went out live, in that order. */
+  encodeMessages(messages: readonly PositionedBody[]): EncodedFields;
+  /** A frame of at least one field, with the encoded ones behind its own. */
+  encodeWith(frame: object, fields: EncodedFields): string | Uint8Array;
   /** A message with its position, as every member of the topic sees it. */
   encodePositioned(body: MessageBody, offset: number, epoch: string): string | Uint8Array;
 }
 
-/** A part of a frame, in one framing. */
-export type EncodedTerms = string;
+/** A part of a frame in one framing: some of its fields, without what stands around them. */
+export interface EncodedFields {
+  readonly count: number;
+  readonly encoded: string | Uint8Array;
+}
 
 /**
  * A message before it has a position: the JSON text of its frame without the closing braces. A chat message says its offset inside
@@ -26,35 +40,6 @@ export interface MessageBody {
   readonly json: string;
 }
 
-export const jsonCodec: Codec = {
-  name: "json",
-  prefix: "j/",
-  encode: (frame) => JSON.stringify(frame),
-  encodeTerms: (terms) => JSON.stringify(terms).slice(1),
-  encodeGreeting: (greeting, terms) => `${JSON.stringify(greeting).slice(0, -1)},${terms}`,
-  encodePositioned,
-};
-
 export function chatBody(message: ChatMessage): MessageBody {
   return { kind: "chat", json: JSON.stringify(message).slice(0, -2) };
-}
-
-/** Appends the position. Every node does this with what the broker gave it, so that the body is encoded once. */
-function encodePositioned(body: MessageBody, offset: number, epoch: string): string {
-  const end = `"offset":${offset},"epoch":"${epoch}"}`;
-  return body.kind === "chat" ? `${body.json},"id":${offset}},${end}` : `${body.json},${end}`;
-}
-
-/** A frame from a client, whichever framing it chose for it: text is JSON. Throws BAD_MESSAGE. */
-export function decodeFrame(data: string | Uint8Array): Readonly<Record<string, unknown>> {
-  if (typeof data !== "string") throw new ProtocolError("BAD_MESSAGE");
-  let value: unknown;
-  try {
-    value = JSON.parse(data);
-  } catch {
-    throw new ProtocolError("BAD_MESSAGE");
-  }
-  if (!isMap(value)) throw new ProtocolError("BAD_MESSAGE");
-  checkValue(value);
-  return value;
 }

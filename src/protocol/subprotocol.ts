@@ -1,5 +1,5 @@
 import type { Codec } from "./codec.ts";
-import { jsonCodec } from "./codec.ts";
+import { jsonCodec } from "./json.ts";
 
 /** The subprotocol names that choose a framing; `auth` carries a token and stands for JSON. */
 const FRAMINGS: ReadonlyMap<string, Codec> = new Map([

@@ -1,7 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { ProtocolError } from "../../src/protocol/codes.ts";
-import { chatBody, decodeFrame, jsonCodec } from "../../src/protocol/codec.ts";
+import { chatBody } from "../../src/protocol/codec.ts";
+import { decodeFrame } from "../../src/protocol/decode.ts";
+import { jsonCodec } from "../../src/protocol/json.ts";
 
 function codeOf(run: () => unknown): string {
   try {
