@@ -11,9 +11,19 @@ export interface Position {
   readonly epoch: string;
 }
 
+/** What makes a message the same one when it is sent again: who sent it, under which id of theirs, and what it said. */
+export interface Identity {
+  readonly userId: string;
+  readonly messageId: string;
+  /** As text; 64 bits of it are remembered. */
+  readonly payload: string;
+}
+
 export interface Publication {
   readonly topic: string;
   readonly body: MessageBody;
+  /** Null for a message that its sender cannot repeat. */
+  readonly identity: Identity | null;
 }
 
 /** A message that has its position, as it went out live. */
@@ -36,7 +46,9 @@ export interface Broker {
   readonly name: string;
   /**
    * Takes the message: gives it the next offset, keeps it where the topic has history, delivers it. Delivery on this node happens
-   * before the call returns (or its promise settles). Throws `PUBLISH_FAILED` when the message was not taken.
+   * before the call returns (or its promise settles). A message with the identity of one of the last five minutes, in the same topic
+   * and epoch, is not delivered again: the answer is the first one's position. Throws `MESSAGE_ID_REUSED` when the payload is another, and
+   * `PUBLISH_FAILED` when the message was not taken.
    */
   publish(publication: Publication, keepsHistory: boolean): Position | Promise<Position>;
   /** Where the topic's stream stands: the next message has `offset + 1`. */
@@ -48,5 +60,7 @@ export interface Broker {
   readonly ready: boolean;
   /** Topics whose history was given up for the memory bound, since the start. */
   readonly evictedTopics: number;
+  /** Message ids that were forgotten before their time, since the start: a repeated message may have come twice. */
+  readonly droppedMessageIds: number;
   stop(): Promise<void>;
 }

@@ -1,5 +1,8 @@
 import type { Clock } from "../observe/clock.ts";
-import type { Broker, Deliver, History, Position, Positioned, Publication } from "./broker.ts";
+import { ProtocolError } from "../protocol/codes.ts";
+import type { Broker, Deliver, History, Identity, Position, Publication } from "./broker.ts";
+import { type MessageIdBounds, MessageIds } from "./message-ids.ts";
+import { payloadHash } from "./payload-hash.ts";
 import type { StreamBounds } from "./stream.ts";
 import { Stream } from "./stream.ts";
 
@@ -19,7 +22,13 @@ export const STREAM_TTL_MS = 3_600_000;
 /** How exactly streams are ordered by their last message. */
 const RANK_INTERVAL_MS = 1_000;
 
-/** Streams that are remembered: over it the topic that was quiet for the longest starts again. */
+/** How much the broker remembers beside messages. */
+export interface MemoryBrokerBounds {
+  /** Over it the topic that was quiet for the longest starts again. */
+  readonly maxStreams?: number;
+  readonly messageIds?: MessageIdBounds;
+}
+
 const MAX_STREAMS = 100_000;
 
 /** Topics whose stream ended, remembered so that their next one gets another epoch. */
@@ -40,11 +49,13 @@ export class MemoryBroker implements Broker {
   /** Those of them that keep messages, in the same order. */
   readonly #keeping = new Map<string, Stream>();
   readonly #ended = new Map<string, number>();
+  readonly #messageIds: MessageIds;
   #epochBase = crypto.randomUUID().slice(0, 8);
   #bytes = 0;
 
-  constructor(options: MemoryBrokerOptions, clock: Clock, deliver: Deliver, maxStreams = MAX_STREAMS) {
-    this.#maxStreams = maxStreams;
+  constructor(options: MemoryBrokerOptions, clock: Clock, deliver: Deliver, bounds: MemoryBrokerBounds = {}) {
+    this.#maxStreams = bounds.maxStreams ?? MAX_STREAMS;
+    this.#messageIds = new MessageIds(bounds.messageIds);
     this.#bounds = { size: options.historySize, bytes: options.historyBytes, ttlMs: options.historyTtlMs };
     this.#maxBytes = options.maxHistoryBytes;
     this.#clock = clock;
@@ -56,9 +67,18 @@ export class MemoryBroker implements Broker {
     return this.#bytes;
   }
 
-  publish(publication: Publication, keepsHistory: boolean): Positioned {
-    const { topic } = publication;
+  get droppedMessageIds(): number {
+    return this.#messageIds.dropped;
+  }
+
+  publish(publication: Publication, keepsHistory: boolean): Position {
+    const { topic, identity } = publication;
     const stream = this.#streams.get(topic) ?? new Stream(this.#nextEpoch(topic));
+    const key = identity === null ? "" : keyOf(topic, identity);
+    if (identity !== null) {
+      const first = this.#answered(key, identity, stream);
+      if (first !== null) return first;
+    }
     const bytesBefore = stream.footprint;
     const nowMs = this.#clock.monotonic();
     const message = stream.append(publication.body, keepsHistory ? this.#bounds : null, nowMs);
@@ -67,8 +87,20 @@ export class MemoryBroker implements Broker {
       this.#bytes += stream.footprint - bytesBefore;
       if (this.#bytes > this.#maxBytes) this.#evict();
     }
+    if (identity !== null) {
+      const { offset, epoch } = message;
+      this.#messageIds.add(key, { offset, epoch, payloadHash: payloadHash(identity.payload) }, nowMs);
+    }
     this.#deliver(topic, message);
     return message;
+  }
+
+  /** The answer to the message that had this id before; null when there was none in this epoch. */
+  #answered(key: string, { payload }: Identity, stream: Stream): Position | null {
+    const used = this.#messageIds.get(key);
+    if (used === undefined || used.epoch !== stream.epoch) return null;
+    if (used.payloadHash !== payloadHash(payload)) throw new ProtocolError("MESSAGE_ID_REUSED");
+    return used;
   }
 
   /** Moves a stream behind all others: not for every message, since that costs more than the rest of it. */
@@ -108,6 +140,7 @@ export class MemoryBroker implements Broker {
       if (nowMs - stream.lastAppendMs < STREAM_TTL_MS) break;
       this.#end(topic, stream);
     }
+    this.#messageIds.sweep(nowMs);
   }
 
   async stop(): Promise<void> {
@@ -159,6 +192,11 @@ export class MemoryBroker implements Broker {
     stream.rankedMs = Number.NEGATIVE_INFINITY;
     this.#keeping.delete(topic);
   }
+}
+
+/** Neither topics nor user ids hold a line break, so two keys are one only when all three parts are. */
+function keyOf(topic: string, { userId, messageId }: Identity): string {
+  return `${topic}\n${userId}\n${messageId}`;
 }
 
 function touch(streams: Map<string, Stream>, topic: string, stream: Stream): void {

@@ -54,6 +54,8 @@ export class Connection {
   /** Null unless an earlier frame waits for something. */
   waiting: (string | Uint8Array)[] | null = null;
   waitingBytes = 0;
+  /** Called when bytes that waited went out, and at the end; null unless something waits for it. */
+  onDrain: (() => void) | null = null;
   /** A refusal that the endpoint tells by a frame and a close code, once the upgrade has happened. */
   doom: Doom | null = null;
   /** Why this side ended it; null when the peer did. */

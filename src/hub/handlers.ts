@@ -2,14 +2,15 @@ import * as v from "valibot";
 import type { Position } from "../broker/broker.ts";
 import { ProtocolError } from "../protocol/codes.ts";
 import { chatBody } from "../protocol/codec.ts";
-import type { ClientFrame, ClientFrameType, FrameId } from "../protocol/frames.ts";
-import { clientFrames } from "../protocol/frames.ts";
-import type { Principal } from "../protocol/principal.ts";
+import type { ClientFrame, ClientFrameType, Joined, ServerFrame } from "../protocol/frames.ts";
+import { clientFrames, replyTo } from "../protocol/frames.ts";
 import { MAX_CHAT_LENGTH, cleanText } from "../protocol/text.ts";
-import { roomTopic } from "../protocol/topic.ts";
+import { roomTopic, topicOf } from "../protocol/topic.ts";
 import type { Connection } from "./connection.ts";
+import { principalOf, requireAccess, requirePresence, requireRoom } from "./guards.ts";
+import { history } from "./history.ts";
 import type { Hub } from "./hub.ts";
-import type { Room } from "./rooms.ts";
+import { joinTopic } from "./join.ts";
 import { refresh } from "./session.ts";
 
 /** What one frame type costs, and does. A new frame type is a schema in `protocol/frames.ts` and a row here. */
@@ -59,6 +60,7 @@ const ROWS: ReadonlyMap<string, Row> = new Map([
   row("chat_message", "messages", 1, chatMessage),
   row("typing", "messages", 1, typing),
   row("presence", "messages", 2, presence),
+  row("history", "messages", 2, history),
   row("ping", "messages", 1, (hub, connection, frame) => {
     connection.send({ type: "pong", ...replyTo(frame), timestamp: hub.clock.now() });
   }),
@@ -69,47 +71,17 @@ export function findRow(type: unknown): Row | undefined {
   return typeof type === "string" ? ROWS.get(type) : undefined;
 }
 
-function replyTo(frame: { id?: FrameId | undefined }): { id?: FrameId } {
-  return frame.id === undefined ? {} : { id: frame.id };
-}
-
 function joinRoom(hub: Hub, connection: Connection, frame: ClientFrame<"join_room">): void | Promise<void> {
-  const topic = roomTopic(frame.roomSlug);
+  const { id, roomSlug, recover } = frame;
+  const topic = roomTopic(roomSlug);
   requireAccess(hub, connection, "read", topic);
-  const isMember = hub.joinedRoom(connection, topic) !== undefined;
-  if (!isMember && connection.rooms.length - hub.automaticRooms(connection) >= hub.options.maxTopicsPerConnection) {
-    throw new ProtocolError("TOPIC_LIMIT", { limit: hub.options.maxTopicsPerConnection });
-  }
-  const position = hub.broker.position(topic);
-  if (position instanceof Promise) return position.then((known) => finishJoin(hub, connection, frame, topic, known));
-  return finishJoin(hub, connection, frame, topic, position);
-}
-
-/** In one step: the others hear of the joiner, the joiner gets the answer, and live messages go on behind that position. */
-function finishJoin(
-  hub: Hub,
-  connection: Connection,
-  frame: ClientFrame<"join_room">,
-  topic: string,
-  position: Position,
-): void {
-  if (connection.state === "gone") return;
-  const room = hub.rooms.open(topic);
-  const isMember = connection.rooms.includes(room);
-  if (!isMember) hub.presence.join(room, principalOf(connection));
-  connection.send({
+  const answer = (joined: Joined): ServerFrame => ({
     type: "room_joined",
-    ...replyTo(frame),
-    roomSlug: frame.roomSlug,
-    message: `Joined room ${frame.roomSlug}`,
-    userCount: hub.presence.count(room),
-    offset: position.offset,
-    epoch: position.epoch,
-    timestamp: hub.clock.now(),
+    roomSlug,
+    message: `Joined room ${roomSlug}`,
+    ...joined,
   });
-  if (isMember) return;
-  hub.rooms.join(connection, room);
-  hub.audit("topic.joined", connection, "ok", "OK", { topic });
+  return joinTopic(hub, connection, principalOf(connection), { topic, id, recover, answer });
 }
 
 function leaveRoom(hub: Hub, connection: Connection, frame: ClientFrame<"leave_room">): void {
@@ -142,7 +114,9 @@ function chatMessage(hub: Hub, connection: Connection, frame: ClientFrame<"chat_
       createdAt: hub.isoTime.of(timestamp),
     },
   });
-  const position = hub.publish(room, body);
+  const identity =
+    frame.messageId === undefined ? null : { userId: sender.id, messageId: frame.messageId, payload: message };
+  const position = hub.publish(room, body, identity);
   if (position instanceof Promise) {
     return position.then((known) => acknowledge(hub, connection, frame, messageId, known));
   }
@@ -192,43 +166,6 @@ function presence(hub: Hub, connection: Connection, frame: ClientFrame<"presence
     userCount: hub.presence.count(room),
     timestamp: hub.clock.now(),
   });
-}
-
-function requireAccess(hub: Hub, connection: Connection, action: "read", topic: string): void {
-  const startedMs = hub.clock.monotonic();
-  const decision = hub.access.may(principalOf(connection), action, topic);
-  hub.metrics.permissionCheck.observe((hub.clock.monotonic() - startedMs) / 1_000);
-  if (decision !== "yes") deny(hub, connection, topic);
-}
-
-function deny(hub: Hub, connection: Connection, topic: string): never {
-  hub.audit("access.denied", connection, "refused", "FORBIDDEN", { topic });
-  throw new ProtocolError("FORBIDDEN");
-}
-
-/** Of the few rooms that a connection is in, so that a message needs no look-up by a name that is made for it. */
-function requireRoom(connection: Connection, slug: string): Room {
-  for (const room of connection.rooms) {
-    if (room.slug === slug) return room;
-  }
-  throw new ProtocolError("NOT_A_MEMBER");
-}
-
-/** A member is not enough where nobody is announced: automatic topics have members too. */
-function requirePresence(hub: Hub, connection: Connection, topic: string): Room {
-  if (!hub.access.hasPresence(topic)) deny(hub, connection, topic);
-  const room = hub.joinedRoom(connection, topic);
-  if (room === undefined) throw new ProtocolError("NOT_A_MEMBER");
-  return room;
-}
-
-function principalOf(connection: Connection): Principal {
-  if (connection.principal === null) throw new ProtocolError("AUTH_REQUIRED");
-  return connection.principal;
-}
-
-function topicOf(frame: { roomSlug?: string | undefined; topic?: string | undefined }): string {
-  return frame.topic ?? roomTopic(frame.roomSlug ?? "");
 }
 
 /** 16 random bytes as 22 characters of base64url (RFC 4648 section 5). */

@@ -1,6 +1,6 @@
 import type { Access } from "../access.ts";
 import type { Authenticator } from "../auth/authenticate.ts";
-import type { Broker, Position, Positioned } from "../broker/broker.ts";
+import type { Broker, Identity, Position, Positioned } from "../broker/broker.ts";
 import type { Engine, Socket } from "../engine/engine.ts";
 import type { Audit, AuditEventName, AuditResult } from "../observe/audit.ts";
 import type { Clock } from "../observe/clock.ts";
@@ -13,6 +13,7 @@ import type { Terms } from "../protocol/frames.ts";
 import { nameOf } from "../protocol/topic.ts";
 import type { ClientAddress } from "./address.ts";
 import type { Connection } from "./connection.ts";
+import { EncodedAnswers } from "./encoded-answers.ts";
 import type { HeartbeatOptions } from "./heartbeat.ts";
 import { slotsOf, tickMs } from "./heartbeat.ts";
 import { PendingPlaces } from "./pending.ts";
@@ -85,6 +86,7 @@ export class Hub {
   readonly connections = new Set<Connection>();
   readonly rooms: Rooms;
   readonly isoTime = new IsoTime();
+  readonly answers = new EncodedAnswers();
   readonly users: Users;
   readonly presence: Presence;
   /** What every greeting says about this node. */
@@ -178,12 +180,17 @@ export class Hub {
     receive(this, connection, data);
   }
 
+  drain(connection: Connection): void {
+    connection.onDrain?.();
+  }
+
   pong(connection: Connection): void {
     connection.lastSeenMs = this.tickedAtMs;
   }
 
   close(connection: Connection, code: number): void {
     connection.state = "gone";
+    connection.onDrain?.();
     if (!this.connections.delete(connection)) return;
     this.release(connection);
     // The engine's own limit ends a connection as a lost one: what the last sweep saw tells them apart.
@@ -215,11 +222,12 @@ export class Hub {
     this.presence.sweep();
     this.users.sweep(this.tickedAtMs);
     this.broker.sweep();
+    this.answers.sweep();
     this.authenticator.sweep();
   }
 
-  publish(room: Room, body: MessageBody): Position | Promise<Position> {
-    const publication = { topic: room.topic, body };
+  publish(room: Room, body: MessageBody, identity: Identity | null): Position | Promise<Position> {
+    const publication = { topic: room.topic, body, identity };
     this.#published += 1;
     if (this.#published % TIMED_PUBLISHES !== 0) return this.broker.publish(publication, room.keepsHistory);
     const startedMs = this.clock.monotonic();
@@ -326,6 +334,11 @@ export class Hub {
     if (connection.state === "gone") return;
     this.refused(code, { client: connection.client, userAgent: connection.userAgent, connectionId: connection.id });
     connection.close(code === "AUTH_REQUIRED" ? 4001 : ERRORS[code].close);
+  }
+
+  endSlowConsumer(connection: Connection): void {
+    this.countSlowConsumer(connection);
+    connection.close(4013);
   }
 
   countSlowConsumer(connection: Connection): void {

@@ -1,9 +1,9 @@
 import type { Positioned } from "../broker/broker.ts";
-import type { Engine } from "../engine/engine.ts";
+import type { Engine, Frame } from "../engine/engine.ts";
 import type { Counters } from "../observe/metrics.ts";
 import type { Codec } from "../protocol/codec.ts";
 import type { ServerFrame } from "../protocol/frames.ts";
-import { roomSlugOf } from "../protocol/topic.ts";
+import { placeOf, roomSlugOf } from "../protocol/topic.ts";
 import type { Connection } from "./connection.ts";
 import type { Occupants } from "./presence.ts";
 
@@ -20,6 +20,8 @@ export class Room {
   readonly slug: string | null;
   readonly keepsHistory: boolean;
   readonly framings: Framing[] = [];
+  /** Members that are still being sent what they missed, and get live messages from the history until they have; null while there are none. */
+  catchingUp: Set<Connection> | null = null;
   /** Who is there; null until presence is first asked of it, and for good in topics without presence. */
   occupants: Occupants | null = null;
 
@@ -36,8 +38,8 @@ export class Room {
   }
 
   /** How frames name the topic. */
-  get place(): { roomSlug: string } | { topic: string } {
-    return this.slug === null ? { topic: this.topic } : { roomSlug: this.slug };
+  get place(): ReturnType<typeof placeOf> {
+    return placeOf(this.topic);
   }
 
   framing(codec: Codec): Framing {
@@ -90,18 +92,38 @@ export class Rooms {
     return room;
   }
 
-  join(connection: Connection, room: Room): void {
+  /** Not `live`: a member that gets no messages of the topic before `goLive`. */
+  join(connection: Connection, room: Room, live = true): void {
     const framing = room.framing(connection.codec);
     framing.members += 1;
     this.memberships += 1;
     connection.rooms.push(room);
-    connection.socket.join(framing.nativeTopic);
+    if (live) connection.socket.join(framing.nativeTopic);
+    else this.hold(connection, room);
+  }
+
+  /** From now on a member gets messages only by the one who calls `goLive` in the end. */
+  hold(connection: Connection, room: Room): void {
+    room.catchingUp ??= new Set();
+    room.catchingUp.add(connection);
+    connection.socket.leave(room.framing(connection.codec).nativeTopic);
+  }
+
+  goLive(connection: Connection, room: Room): void {
+    this.#release(connection, room);
+    connection.socket.join(room.framing(connection.codec).nativeTopic);
+  }
+
+  #release(connection: Connection, room: Room): void {
+    room.catchingUp?.delete(connection);
+    if (room.catchingUp?.size === 0) room.catchingUp = null;
   }
 
   leave(connection: Connection, room: Room): void {
     const index = connection.rooms.indexOf(room);
     if (index === -1) return;
     connection.rooms.splice(index, 1);
+    this.#release(connection, room);
     const framing = room.framing(connection.codec);
     framing.members -= 1;
     this.memberships -= 1;
@@ -114,6 +136,7 @@ export class Rooms {
     for (const room of connection.rooms) {
       room.framing(connection.codec).members -= 1;
       this.memberships -= 1;
+      this.#release(connection, room);
       this.freeIfEmpty(room);
     }
     connection.rooms.length = 0;
@@ -144,7 +167,9 @@ export class Rooms {
   announce(room: Room, frame: ServerFrame): void {
     for (const framing of room.framings) {
       if (framing.members === 0) continue;
-      this.#engine.publish(framing.nativeTopic, framing.codec.encode(frame));
+      const encoded = framing.codec.encode(frame);
+      this.#engine.publish(framing.nativeTopic, encoded);
+      sendToHeld(room, framing, encoded, null);
       this.#count(framing);
     }
   }
@@ -156,7 +181,16 @@ export class Rooms {
       const encoded = framing.codec.encode(frame);
       if (framing.codec === sender.codec) sender.socket.publish(framing.nativeTopic, encoded);
       else this.#engine.publish(framing.nativeTopic, encoded);
+      sendToHeld(room, framing, encoded, sender);
       this.#count(framing);
     }
+  }
+}
+
+/** Who is not in the native topic yet hears of the others all the same. Mostly there is nobody. */
+function sendToHeld(room: Room, framing: Framing, encoded: Frame, sender: Connection | null): void {
+  if (room.catchingUp === null) return;
+  for (const connection of room.catchingUp) {
+    if (connection !== sender && connection.codec === framing.codec) connection.socket.send(encoded);
   }
 }

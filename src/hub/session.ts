@@ -16,6 +16,11 @@ import type { Hub } from "./hub.ts";
 
 export const USER_TOPIC = "user:";
 
+/** Of the topics that the user receives without asking, the one that has no room. */
+export function isOwnTopic(principal: Principal, topic: string): boolean {
+  return topic === USER_TOPIC + principal.id;
+}
+
 /** The topics that a user receives without asking: each once, however often the token names it. */
 export function automaticTopicsOf(principal: Principal): string[] {
   const own = USER_TOPIC + principal.id;

@@ -73,7 +73,6 @@ export function sweepUnsent(hub: Hub): void {
     }
     connection.overUnsentSinceMs ??= nowMs;
     if (nowMs - connection.overUnsentSinceMs < UNSENT_GRACE_MS) continue;
-    hub.countSlowConsumer(connection);
-    connection.close(4013);
+    hub.endSlowConsumer(connection);
   }
 }

@@ -25,6 +25,7 @@ export interface GaugeSources {
   brokerUp(): boolean;
   keysReady(): boolean;
   evictedTopics(): number;
+  droppedMessageIds(): number;
   auditErrors(): number;
   auditLost(): number;
   logErrors(): number;
@@ -84,6 +85,7 @@ const GAUGE_ROWS = {
 /** Counted by other parts, so read like a gauge, but they only rise. */
 const FOREIGN_ROWS = {
   evictedTopics: ["evicted_topics_total", "Topics whose history was dropped for the memory bound of the node"],
+  droppedMessageIds: ["message_ids_dropped_total", "Message ids forgotten before their five minutes were over"],
   auditErrors: ["audit_errors_total", "Failed writes of the audit log"],
   auditLost: ["audit_lost_total", "Audit records dropped"],
   logErrors: ["log_errors_total", "Failed writes of the log"],

@@ -15,6 +15,12 @@ const roomSlug = v.pipe(v.string(), v.check(isRoomSlug));
 const topic = v.pipe(v.string(), v.check(isTopic));
 const messageId = v.optional(v.pipe(v.string(), v.minLength(1), v.maxLength(64)));
 
+/** Behind which message something is missing: a position that the server gave before. */
+const position = v.object({
+  offset: v.pipe(v.number(), v.safeInteger(), v.minValue(0)),
+  epoch: v.pipe(v.string(), v.minLength(1), v.maxLength(64)),
+});
+
 /** A frame about a topic names a room by `roomSlug` or any topic by `topic`, never both. */
 const place = { roomSlug: v.optional(roomSlug), topic: v.optional(topic) };
 
@@ -25,7 +31,7 @@ function namesOnePlace(frame: { roomSlug?: string | undefined; topic?: string | 
 export const clientFrames = {
   auth: v.object({ id: frameId, token: v.string() }),
   refresh: v.object({ id: frameId, token: v.string() }),
-  join_room: v.object({ id: frameId, roomSlug }),
+  join_room: v.object({ id: frameId, roomSlug, recover: v.optional(position) }),
   leave_room: v.object({ id: frameId, roomSlug }),
   chat_message: v.object({ id: frameId, roomSlug, message: v.string(), messageId }),
   typing: v.pipe(
@@ -34,6 +40,15 @@ export const clientFrames = {
   ),
   presence: v.pipe(
     v.object({ id: frameId, ...place, after: v.optional(v.pipe(v.string(), v.regex(/^\d{1,15}$/))) }),
+    v.check((frame) => namesOnePlace(frame)),
+  ),
+  history: v.pipe(
+    v.object({
+      id: frameId,
+      ...place,
+      since: v.optional(position),
+      limit: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(1))),
+    }),
     v.check((frame) => namesOnePlace(frame)),
   ),
   ping: v.object({ id: frameId }),
@@ -85,6 +100,18 @@ export interface Greeting extends Omit<Welcome, keyof Terms> {
   id?: FrameId;
 }
 
+/** What the answer to every kind of join says. Messages that were missed follow as `messages`. */
+export interface Joined extends Stamped {
+  /** Distinct users, the joiner included; absent where nobody is announced. */
+  readonly userCount?: number;
+  /** Where live frames go on. */
+  readonly offset: number;
+  readonly epoch: string;
+  /** Present when the join asked for a recovery, and whether it got one. */
+  readonly wasRecovering?: boolean;
+  readonly recovered?: boolean;
+}
+
 /** Every frame from the server has `type` and `timestamp`; replies carry the `id` of the frame that they answer. */
 interface Stamped {
   readonly timestamp: number;
@@ -114,14 +141,7 @@ export type ServerFrame = Stamped &
         readonly gained: readonly string[];
       }
     | { readonly type: "auth_expiring"; readonly expiresAt: number }
-    | {
-        readonly type: "room_joined";
-        readonly roomSlug: string;
-        readonly message: string;
-        readonly userCount: number;
-        readonly offset: number;
-        readonly epoch: string;
-      }
+    | ({ readonly type: "room_joined"; readonly roomSlug: string; readonly message: string } & Joined)
     | { readonly type: "room_left"; readonly roomSlug: string }
     | ({ readonly type: "unsubscribed"; readonly code: ErrorCode | "OK" | "REVOKED"; readonly reason: string } & InRoom)
     | ({ readonly type: "user_joined" | "user_left"; readonly data: WireUser & InRoom } & InRoom)
@@ -167,4 +187,9 @@ export interface ChatMessage {
     readonly message: string;
     readonly createdAt: string;
   };
+}
+
+/** What a reply repeats of the frame that it answers. */
+export function replyTo(frame: { id?: FrameId | undefined }): { id?: FrameId } {
+  return frame.id === undefined ? {} : { id: frame.id };
 }

@@ -40,6 +40,17 @@ export function roomSlugOf(topic: string): string | null {
   return topic.startsWith(ROOM) ? topic.slice(ROOM.length) : null;
 }
 
+/** How frames name a topic: a room by its slug, every other by its topic. */
+export function placeOf(topic: string): { readonly roomSlug: string } | { readonly topic: string } {
+  const roomSlug = roomSlugOf(topic);
+  return roomSlug === null ? { topic } : { roomSlug };
+}
+
+/** The topic that a frame names, which has exactly one of the two. */
+export function topicOf(frame: { roomSlug?: string | undefined; topic?: string | undefined }): string {
+  return frame.topic ?? roomTopic(frame.roomSlug ?? "");
+}
+
 /** A compiled pattern: `*` stands for one whole `:`-segment, a trailing `**` for any rest of one segment or more. */
 export interface TopicPattern {
   readonly segments: readonly string[];

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { ProtocolError } from "../../src/protocol/codes.ts";
 import type { Broker, Deliver, Position, Positioned } from "../../src/broker/broker.ts";
 import type { MessageBody } from "../../src/protocol/codec.ts";
 
@@ -8,6 +9,8 @@ export interface BrokerBounds {
   readonly historyTtlMs: number;
   readonly maxHistoryBytes: number;
 }
+
+type Message = Partial<{ topic: string; userId: string; messageId: string; text: string }>;
 
 export interface StartedBroker {
   readonly broker: Broker;
@@ -55,7 +58,7 @@ export function brokerContract({ name, start, skip = [] }: BrokerContract): void
       broker = started.broker;
     };
     const publish = async (topic: string, text = "x", keeps = true) =>
-      broker.publish({ topic, body: body(text) }, keeps);
+      broker.publish({ topic, body: body(text), identity: null }, keeps);
 
     beforeEach(() => begin());
     afterEach(() => broker.stop());
@@ -201,6 +204,66 @@ export function brokerContract({ name, start, skip = [] }: BrokerContract): void
       await publish("room:a");
       await started.pass(61 * MINUTE_MS);
       expect((await publish("room:b")).epoch).toBe(waiting.epoch);
+    });
+
+    const send = async ({ topic = "room:a", userId = "ada", messageId = "m1", text = "x" }: Message) => {
+      const identity = { userId, messageId, payload: text };
+      const { offset, epoch } = await broker.publish({ topic, body: body(text), identity }, true);
+      return { offset, epoch };
+    };
+    const codeOf = async (message: Message) => {
+      try {
+        await send(message);
+      } catch (error) {
+        return error instanceof ProtocolError ? error.code : error;
+      }
+      return "none";
+    };
+
+    promise("takes a message that is sent again only once, and answers it with the first position", async () => {
+      const first = await send({});
+      await publish("room:a");
+      expect([await send({}), await send({})]).toEqual([first, first]);
+      expect(offsets(delivered.map(({ message }) => message))).toEqual([1, 2]);
+      expect((await broker.position("room:a")).offset).toBe(2);
+    });
+
+    promise("takes 20 copies that are sent at once only once", async () => {
+      const answers = await Promise.all(Array.from({ length: 20 }, () => send({})));
+      expect(new Set(answers.map(({ offset }) => offset))).toEqual(new Set([1]));
+      expect(delivered).toHaveLength(1);
+    });
+
+    promise("knows a message id by its user and its topic", async () => {
+      await send({});
+      expect((await send({ userId: "bob" })).offset).toBe(2);
+      expect((await send({ topic: "room:b" })).offset).toBe(1);
+      expect((await send({ messageId: "m2" })).offset).toBe(3);
+      expect(delivered).toHaveLength(4);
+    });
+
+    promise("refuses an id that was used for another message, and goes on knowing the first", async () => {
+      const first = await send({ text: "yes" });
+      expect(await codeOf({ text: "no" })).toBe("MESSAGE_ID_REUSED");
+      expect(await send({ text: "yes" })).toEqual(first);
+      expect(delivered).toHaveLength(1);
+    });
+
+    promise("knows an id for five minutes, and takes it for a new one when they are long over", async () => {
+      const first = await send({});
+      await started.pass(5 * MINUTE_MS - 1_000);
+      expect(await send({})).toEqual(first);
+      await started.pass(10 * MINUTE_MS);
+      expect((await send({})).offset).toBe(2);
+      expect(broker.droppedMessageIds).toBe(0);
+    });
+
+    promise("knows ids also in topics whose messages it does not keep", async () => {
+      const identity = { userId: "ada", messageId: "m1", payload: "x" };
+      const publication = { topic: "system:a", body: body("x"), identity };
+      const [first, again] = [await broker.publish(publication, false), await broker.publish(publication, false)];
+      expect(again.offset).toBe(first.offset);
+      expect(delivered).toHaveLength(1);
     });
 
     promise("after losing everything does not claim to recover what it cannot know", async () => {

@@ -97,7 +97,7 @@ describe("a user", () => {
     gone.socket.end(1006);
     for (const text of ["one", "two"]) {
       const body = { kind: "event", json: `{"type":"${text}"` } as const;
-      await rig.hub.broker.publish({ topic: "user:ada", body }, true);
+      await rig.hub.broker.publish({ topic: "user:ada", body, identity: null }, true);
     }
     const frames = [
       { type: "one", offset: 1 },

@@ -13,6 +13,7 @@ function publishing(
     name: "memory",
     ready: true,
     evictedTopics: 0,
+    droppedMessageIds: 0,
     publish: (...args) => publish(broker, ...args),
     position: (topic) => broker.position(topic),
     history: (topic, since, limit) => broker.history(topic, since, limit),

@@ -13,6 +13,7 @@ const sources: GaugeSources = {
   memberships: () => 7,
   brokerUp: () => false,
   evictedTopics: () => 4,
+  droppedMessageIds: () => 5,
   keysReady: () => true,
   auditErrors: () => 11,
   auditLost: () => 12,

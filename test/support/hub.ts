@@ -111,7 +111,14 @@ export class HubRig {
     const none = () => 0;
     this.metrics = createMetrics(
       {
-        ...{ connections: none, users: none, topics: none, memberships: none, evictedTopics: none },
+        ...{
+          connections: none,
+          users: none,
+          topics: none,
+          memberships: none,
+          evictedTopics: none,
+          droppedMessageIds: none,
+        },
         ...{ auditErrors: none, auditLost: none, logErrors: none, logLost: none },
         brokerUp: () => true,
         keysReady: () => true,

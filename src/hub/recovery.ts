@@ -1,0 +1,67 @@
+import type { History, Position, Positioned } from "../broker/broker.ts";
+
+/** What one answer to a recovery holds. Pure arithmetic; `join.ts` and `catch-up.ts` send it. */
+
+/** Bytes of messages in one frame. */
+export const MAX_PART_BYTES = 262_144;
+
+/** The position that is added to every message: offsets, epoch, names and brackets. */
+const POSITION_BYTES = 64;
+
+/** What the client is told, and what is sent behind it. */
+export interface Recovery extends Position {
+  readonly wasRecovering: boolean;
+  /** False: it is told so and gets no messages, never a part of them. */
+  readonly recovered: boolean;
+  /** In the order of their offsets. At least one part, which may be empty, when it was recovered. */
+  readonly parts: readonly (readonly Positioned[])[];
+}
+
+/** A join that asks for nothing. */
+export function freshStart({ offset, epoch }: Position): Recovery {
+  return { offset, epoch, wasRecovering: false, recovered: false, parts: [] };
+}
+
+export function recoveryOf(history: History): Recovery {
+  const { offset, epoch, recovered, messages } = history;
+  return { offset, epoch, wasRecovering: true, recovered, parts: recovered ? partsOf(messages) : [] };
+}
+
+/** Cut where a part would become too large; a message that is too large by itself is a part of its own. */
+export function partsOf(
+  messages: readonly Positioned[],
+  maxBytes = MAX_PART_BYTES,
+): readonly (readonly Positioned[])[] {
+  let part: Positioned[] = [];
+  const parts = [part];
+  let bytes = 0;
+  for (const message of messages) {
+    const messageBytes = bytesOf(message);
+    if (part.length > 0 && bytes + messageBytes > maxBytes) {
+      part = [];
+      parts.push(part);
+      bytes = 0;
+    }
+    part.push(message);
+    bytes += messageBytes;
+  }
+  return parts;
+}
+
+/** The newest that fit into one frame, in their order: at least one where there is any. */
+export function newestThatFit(messages: readonly Positioned[], maxBytes = MAX_PART_BYTES): readonly Positioned[] {
+  let bytes = 0;
+  let from = messages.length;
+  while (from > 0) {
+    const message = messages[from - 1];
+    if (message === undefined) break;
+    bytes += bytesOf(message);
+    if (bytes > maxBytes && from < messages.length) break;
+    from -= 1;
+  }
+  return messages.slice(from);
+}
+
+function bytesOf({ body }: Positioned): number {
+  return Buffer.byteLength(body.json) + POSITION_BYTES;
+}

@@ -1,0 +1,75 @@
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import { MESSAGE_ID_BOUNDS, MESSAGE_ID_TTL_MS, MessageIds } from "../../src/broker/message-ids.ts";
+import { payloadHash } from "../../src/broker/payload-hash.ts";
+
+const used = (offset: number) => ({ offset, epoch: "e", payloadHash: 0n });
+
+describe("Message ids", () => {
+  test("never exceed their bound of ids, and the newest are the ones that stay", () => {
+    const ids = new MessageIds({ maxIds: 100, maxBytes: 1_000_000 });
+    for (let n = 0; n < 1_000; n += 1) {
+      ids.add(`k${n}`, used(n), n);
+      expect(ids.size).toBeLessThanOrEqual(100);
+    }
+    expect(ids.dropped).toBe(900);
+    expect([ids.get("k899"), ids.get("k900")?.offset]).toEqual([undefined, 900]);
+  });
+
+  test("never exceed their bound of bytes, however long the keys are", () => {
+    const ids = new MessageIds({ maxIds: 1_000_000, maxBytes: 50_000 });
+    for (let n = 0; n < 1_000; n += 1) {
+      ids.add(`k${n}-${"x".repeat(n % 300)}`, used(n), n);
+      expect(ids.bytes).toBeLessThanOrEqual(50_000);
+    }
+    expect(ids.dropped).toBe(1_000 - ids.size);
+    expect(ids.size).toBeGreaterThan(100);
+  });
+
+  test("are found for five minutes over every cut between slices, and then give all their memory back", () => {
+    const ids = new MessageIds(MESSAGE_ID_BOUNDS);
+    for (let second = 0; second < 1_000; second += 1) {
+      const nowMs = second * 1_000;
+      ids.sweep(nowMs);
+      ids.add(`k${second}`, used(second), nowMs);
+      const oldest = second - MESSAGE_ID_TTL_MS / 1_000;
+      if (oldest >= 0) expect(ids.get(`k${oldest}`)?.offset).toBe(oldest);
+    }
+    expect(ids.size).toBeLessThanOrEqual(421);
+    ids.sweep(2_000_000);
+    expect([ids.size, ids.bytes, ids.dropped]).toEqual([0, 0, 0]);
+  });
+
+  test("hold 200,000 within the bound of the node", () => {
+    const ids = new MessageIds(MESSAGE_ID_BOUNDS);
+    for (let n = 0; n < 200_001; n += 1) ids.add(`room:general\nu${n % 1_000}\nm${n}`, used(n), n);
+    expect([ids.size, ids.dropped]).toEqual([200_000, 1]);
+  });
+});
+
+describe("The hash of a payload", () => {
+  test("is the same for the same text, and another for every other one", () => {
+    const hashes = new Map<bigint, string>();
+    fc.assert(
+      fc.property(fc.string({ unit: "binary", maxLength: 40 }), (text) => {
+        const hash = payloadHash(text);
+        expect(payloadHash(text)).toBe(hash);
+        expect(hashes.get(hash) ?? text).toBe(text);
+        hashes.set(hash, text);
+      }),
+      { seed: 7, numRuns: 5_000 },
+    );
+  });
+
+  test("changes with every single character of 100,000 texts that differ in little", () => {
+    const hashes = new Set<bigint>();
+    for (let n = 0; n < 100_000; n += 1) hashes.add(payloadHash(`message ${n}`));
+    expect(hashes.size).toBe(100_000);
+  });
+
+  test("is 64 bits wide", () => {
+    let bits = 0n;
+    for (let n = 0; n < 1_000; n += 1) bits |= payloadHash(String(n));
+    expect(bits).toBe(2n ** 64n - 1n);
+  });
+});
