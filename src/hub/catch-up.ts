@@ -1,4 +1,5 @@
 import type { Position, Positioned } from "../broker/broker.ts";
+import type { Around } from "../protocol/frames.ts";
 import type { Connection } from "./connection.ts";
 import type { Hub } from "./hub.ts";
 import { isCongested, relieved } from "./pacing.ts";
@@ -23,7 +24,7 @@ export async function catchUp(
     if (isCongested(hub, connection)) await relieved(hub, connection);
     if (!connection.rooms.includes(room)) return;
     const more = index < rest.length - 1;
-    const frame = { type: "recovered", ...room.place, more, timestamp: hub.clock.now() };
+    const frame: Around<"recovered"> = { type: "recovered", ...room.place, more, timestamp: hub.clock.now() };
     connection.sendWith(frame, connection.codec.encodeMessages(part));
   }
   let reached = position;

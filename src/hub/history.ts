@@ -1,5 +1,5 @@
 import type { History } from "../broker/broker.ts";
-import type { ClientFrame } from "../protocol/frames.ts";
+import type { Around, ClientFrame } from "../protocol/frames.ts";
 import { replyTo } from "../protocol/frames.ts";
 import { placeOf, topicOf } from "../protocol/topic.ts";
 import type { Connection } from "./connection.ts";
@@ -32,7 +32,7 @@ function answer(
 ): void | Promise<void> {
   if (connection.state === "gone") return;
   const [oldest = []] = frame.since === undefined ? [newestThatFit(messages)] : partsOf(messages);
-  const reply = {
+  const reply: Around<"history"> = {
     type: "history",
     ...replyTo(frame),
     ...placeOf(topic),

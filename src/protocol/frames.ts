@@ -143,6 +143,14 @@ export type ServerFrame = Stamped &
     | { readonly type: "auth_expiring"; readonly expiresAt: number }
     | ({ readonly type: "room_joined"; readonly roomSlug: string; readonly message: string } & Joined)
     | { readonly type: "room_left"; readonly roomSlug: string }
+    | ({ readonly type: "recovered"; readonly messages: readonly unknown[]; readonly more: boolean } & InRoom)
+    | ({
+        readonly type: "history";
+        readonly messages: readonly unknown[];
+        readonly offset: number;
+        readonly epoch: string;
+        readonly recovered?: boolean;
+      } & InRoom)
     | ({ readonly type: "unsubscribed"; readonly code: ErrorCode | "OK" | "REVOKED"; readonly reason: string } & InRoom)
     | ({ readonly type: "user_joined" | "user_left"; readonly data: WireUser & InRoom } & InRoom)
     | ({
@@ -172,6 +180,9 @@ export type ServerFrame = Stamped &
         readonly correlationId?: string;
       } & InRoom)
   );
+
+/** A frame that carries messages, without them: they are encoded already, and go behind it. */
+export type Around<T extends "recovered" | "history"> = Omit<Extract<ServerFrame, { type: T }>, "messages">;
 
 /** A chat message before it has its position: `data.id` and `offset` are the position's. */
 export interface ChatMessage {

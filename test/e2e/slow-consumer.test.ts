@@ -17,6 +17,7 @@ let sender: RawPeer;
 let reader: RawPeer;
 
 beforeEach(async () => {
+  sent = 0;
   node = await TestNode.start(SETTINGS);
   sender = await node.member("sender", "r");
   reader = await node.member("reader", "r");
@@ -32,12 +33,16 @@ async function stalledMember(options = {}): Promise<RawPeer> {
   return stalled;
 }
 
+/** Over a whole test, so that no message has the id of another. */
+let sent = 0;
+
 /** One message after another, each acknowledged before the next, until the condition holds. Their number. */
 async function publishUntil(isDone: () => Promise<boolean>): Promise<number> {
   let published = 0;
   while (published % 100 !== 0 || !(await isDone())) {
-    sender.send({ type: "chat_message", roomSlug: "r", message: MESSAGE, messageId: `m${published}` });
+    sender.send({ type: "chat_message", roomSlug: "r", message: MESSAGE, messageId: `m${sent}` });
     await sender.jsonOfType("message_sent");
+    sent += 1;
     published += 1;
     if (published > 20_000) throw new Error("the stalled member was never ended");
   }

@@ -1,6 +1,6 @@
 import { compileAccess, DEFAULT_ACCESS } from "../../src/access.ts";
 import type { Broker } from "../../src/broker/broker.ts";
-import { MemoryBroker } from "../../src/broker/memory.ts";
+import { MemoryBroker, type MemoryBrokerOptions } from "../../src/broker/memory.ts";
 import type { Frame, SendResult, Socket } from "../../src/engine/engine.ts";
 import { Connection } from "../../src/hub/connection.ts";
 import { findEndpoint } from "../../src/hub/endpoints.ts";
@@ -107,7 +107,11 @@ export class HubRig {
   #count = 0;
 
   /** `around` may stand between the hub and its broker. */
-  constructor(options: Partial<HubOptions> = {}, around: (broker: Broker) => Broker = (broker) => broker) {
+  constructor(
+    options: Partial<HubOptions> = {},
+    around: (broker: Broker) => Broker = (broker) => broker,
+    history: Partial<MemoryBrokerOptions> = {},
+  ) {
     const none = () => 0;
     this.metrics = createMetrics(
       {
@@ -125,7 +129,13 @@ export class HubRig {
       },
       { codes: [], closeCodes: [], frameTypes: [] },
     );
-    const bounds = { historySize: 100, historyBytes: 262_144, historyTtlMs: 300_000, maxHistoryBytes: 1_000_000 };
+    const bounds = {
+      historySize: 100,
+      historyBytes: 262_144,
+      historyTtlMs: 300_000,
+      maxHistoryBytes: 1_000_000,
+      ...history,
+    };
     const broker = new MemoryBroker(bounds, this.clock, (topic, message) => this.hub.deliver(topic, message));
     this.hub = new Hub(
       { ...OPTIONS, ...options },
@@ -184,6 +194,11 @@ export class HubRig {
 
   receive(connection: Connection, frame: Fields): void {
     this.hub.message(connection, JSON.stringify(frame));
+  }
+
+  /** Lets everything run that waits for nothing but its turn. */
+  async settle(): Promise<void> {
+    await new Promise((resolve) => setImmediate(resolve));
   }
 
   /** Seconds of the node's life, one tick each. */

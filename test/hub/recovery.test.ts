@@ -1,0 +1,334 @@
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import type { Positioned } from "../../src/broker/broker.ts";
+import { newestThatFit, partsOf, recoveryOf } from "../../src/hub/recovery.ts";
+import { until } from "../observe/recorded-sink.ts";
+import { HubRig, type KeptSocket } from "../support/hub.ts";
+
+const messages = (sizes: readonly number[]): Positioned[] =>
+  sizes.map((size, index) => ({ offset: index + 1, epoch: "e", body: { kind: "event", json: "x".repeat(size) } }));
+
+describe("The parts of a recovery", () => {
+  test("hold all messages in their order, each at most so many bytes unless one message alone is larger", () => {
+    fc.assert(
+      fc.property(fc.array(fc.integer({ min: 1, max: 1_500 }), { maxLength: 40 }), (sizes) => {
+        const all = messages(sizes);
+        const parts = partsOf(all, 1_000);
+        expect(parts.flat()).toEqual(all);
+        for (const part of parts) {
+          const bytes = part.reduce((sum, { body }) => sum + body.json.length, 0);
+          expect(part.length === 1 || bytes <= 1_000).toBe(true);
+        }
+      }),
+      { seed: 11 },
+    );
+  });
+
+  test("are one empty part when nothing was missed, and none when it cannot be recovered", () => {
+    const at = { offset: 3, epoch: "e", messages: [] };
+    expect(recoveryOf({ ...at, recovered: true }).parts).toEqual([[]]);
+    expect(recoveryOf({ ...at, recovered: false })).toMatchObject({ recovered: false, wasRecovering: true, parts: [] });
+  });
+
+  test("the newest that fit are the end of the list, and at least one", () => {
+    expect(newestThatFit(messages([900, 100, 200]), 500).map(({ offset }) => offset)).toEqual([2, 3]);
+    expect(newestThatFit(messages([100, 9_000]), 500).map(({ offset }) => offset)).toEqual([2]);
+    expect(newestThatFit([], 500)).toEqual([]);
+  });
+});
+
+type Frame = Record<string, unknown>;
+
+const textOf = (frame: unknown): unknown => {
+  const { data } = Object(frame);
+  return Object(data)["message"];
+};
+const listed = (frame: Frame | undefined): unknown[] => {
+  const list = frame?.["messages"];
+  return Array.isArray(list) ? list : [];
+};
+const ofType = (frames: Frame[], ...types: string[]): Frame[] =>
+  frames.filter(({ type }) => types.includes(String(type)));
+
+/** All chat texts that a client got, recovered and live, in the order in which they came. */
+const textsIn = (frames: Frame[]): unknown[] =>
+  frames.flatMap((frame) => (frame["type"] === "new_message" ? [textOf(frame)] : listed(frame).map(textOf)));
+
+const LARGE = 60_000;
+const WIDE = { historySize: 1_000, historyBytes: 8_000_000, maxHistoryBytes: 64_000_000 };
+
+function rigWithLargeHistory(maxUnsentBytes = 1_000_000): HubRig {
+  return new HubRig({ maxUnsentBytes, messagesPerSecond: 100_000, messageBurst: 100_000 }, undefined, WIDE);
+}
+
+/** A stream in the room r that nobody has to have sent as a client. */
+function publish(rig: HubRig, text: string, padding = 0): void {
+  const data = JSON.stringify({ message: text, padding: "x".repeat(padding) });
+  const body = { kind: "event", json: `{"type":"new_message","data":${data}` } as const;
+  void rig.hub.broker.publish({ topic: "room:r", body, identity: null }, true);
+}
+
+function position(rig: HubRig): { offset: number; epoch: string } {
+  const at = rig.hub.broker.position("room:r");
+  if (at instanceof Promise) throw new Error("the memory broker answers at once");
+  return { offset: at.offset, epoch: at.epoch };
+}
+
+function rejoin(rig: HubRig, userId: string, recover: object): ReturnType<HubRig["connect"]> {
+  const client = rig.connect(userId);
+  rig.receive(client.connection, { type: "join_room", roomSlug: "r", recover, id: 7 });
+  return client;
+}
+
+/** The client has read everything. */
+function read(rig: HubRig, { socket, connection }: { socket: KeptSocket } & ReturnType<HubRig["connect"]>): void {
+  socket.bufferedBytes = 0;
+  rig.hub.drain(connection);
+}
+
+describe("A join with a position", () => {
+  test("is answered with every frame after it, as it went out live, and live frames go on behind", () => {
+    const rig = new HubRig();
+    const ada = rig.member("ada", "r");
+    for (const text of ["one", "two", "three"]) {
+      rig.receive(ada.connection, { type: "chat_message", roomSlug: "r", message: text });
+    }
+    const live = ofType(ada.socket.take(), "new_message");
+    const { epoch } = position(rig);
+    const bob = rejoin(rig, "bob", { offset: 1, epoch });
+    const [answer, ...rest] = bob.socket.take();
+    expect(answer).toEqual({
+      type: "room_joined",
+      id: 7,
+      roomSlug: "r",
+      message: "Joined room r",
+      userCount: 2,
+      offset: 3,
+      epoch,
+      wasRecovering: true,
+      recovered: true,
+      timestamp: expect.any(Number),
+      messages: live.slice(1),
+    });
+    expect(rest).toEqual([]);
+    rig.receive(ada.connection, { type: "chat_message", roomSlug: "r", message: "four" });
+    expect(bob.socket.take()).toMatchObject([{ type: "new_message", offset: 4 }]);
+  });
+
+  test("at the newest position is recovered with no message", () => {
+    const rig = new HubRig();
+    publish(rig, "one");
+    const [answer] = rejoin(rig, "bob", position(rig)).socket.take();
+    expect(answer).toMatchObject({ wasRecovering: true, recovered: true, messages: [], offset: 1 });
+  });
+
+  test.each([
+    ["of another epoch", { offset: 1, epoch: "other" }],
+    ["from the future", { offset: 999 }],
+    ["that is too old", { offset: 0 }],
+  ])("%s is told so, gets no message at all, and is a member from the newest position on", (_what, recover) => {
+    const rig = new HubRig();
+    for (let n = 0; n < 150; n += 1) publish(rig, `m${n}`);
+    const bob = rejoin(rig, "bob", { ...position(rig), ...recover });
+    const [answer] = bob.socket.take();
+    expect(answer).toMatchObject({ wasRecovering: true, recovered: false, offset: 150 });
+    expect(answer).not.toHaveProperty("messages");
+    publish(rig, "next");
+    expect(bob.socket.take()).toMatchObject([{ offset: 151 }]);
+  });
+
+  test("of a member answers again with what it names, and announces nobody", () => {
+    const rig = new HubRig();
+    const ada = rig.member("ada", "r");
+    const bob = rig.member("bob", "r");
+    ada.socket.take();
+    publish(rig, "one");
+    bob.socket.take();
+    rig.receive(bob.connection, { type: "join_room", roomSlug: "r", recover: { ...position(rig), offset: 0 } });
+    expect(textsIn(bob.socket.take())).toEqual(["one"]);
+    expect(ofType(ada.socket.take(), "user_joined")).toEqual([]);
+  });
+
+  test.each([
+    ["a negative offset", { offset: -1, epoch: "e" }],
+    ["half an offset", { offset: 0.5, epoch: "e" }],
+    ["an offset that is text", { offset: "1", epoch: "e" }],
+    ["no epoch", { offset: 1 }],
+    ["an epoch that is too long", { offset: 1, epoch: "e".repeat(65) }],
+    ["a position that is none", "newest"],
+  ])("with %s is invalid and joins nothing", (_what, recover) => {
+    const rig = new HubRig();
+    const client = rig.connect("ada");
+    rig.receive(client.connection, { type: "join_room", roomSlug: "r", recover });
+    expect(client.socket.take()).toMatchObject([{ type: "error", code: "BAD_MESSAGE", roomSlug: "r" }]);
+    expect(rig.hub.rooms.memberships).toBe(0);
+  });
+});
+
+describe("A recovery that is larger than one frame", () => {
+  test("comes in parts that say whether more follow, before any live frame, exactly once and in order", async () => {
+    const rig = rigWithLargeHistory();
+    for (let n = 0; n < 12; n += 1) publish(rig, `m${n}`, LARGE);
+    const bob = rejoin(rig, "bob", { ...position(rig), offset: 0 });
+    publish(rig, "live");
+    await until(() => bob.socket.frames.some((frame) => textOf(frame) === "live"));
+    publish(rig, "later");
+    const frames = bob.socket.take();
+    expect(textsIn(frames)).toEqual([...Array.from({ length: 12 }, (_, n) => `m${n}`), "live", "later"]);
+    const recovered = ofType(frames, "recovered");
+    expect(recovered.map(({ more }) => more)).toEqual([true, false]);
+    expect(recovered.every(({ roomSlug }) => roomSlug === "r")).toBe(true);
+    for (const frame of ofType(frames, "room_joined", "recovered")) {
+      expect(JSON.stringify(frame).length).toBeLessThan(270_000);
+    }
+    expect(rig.hub.rooms.get("room:r")?.catchingUp).toBeNull();
+  });
+
+  test("waits while more than half of the bound is unsent, and so do the client's next frames", async () => {
+    const rig = rigWithLargeHistory();
+    for (let n = 0; n < 12; n += 1) publish(rig, `m${n}`, LARGE);
+    const bob = rig.connect("bob");
+    bob.socket.bufferedBytes = 600_000;
+    rig.receive(bob.connection, { type: "join_room", roomSlug: "r", recover: { ...position(rig), offset: 0 } });
+    rig.receive(bob.connection, { type: "ping", id: 8 });
+    publish(rig, "meanwhile");
+    await rig.settle();
+    expect(bob.socket.take().map(({ type }) => type)).toEqual(["room_joined"]);
+    bob.socket.bufferedBytes = 500_001;
+    rig.hub.drain(bob.connection);
+    await rig.settle();
+    expect(bob.socket.take()).toEqual([]);
+    read(rig, bob);
+    await until(() => bob.socket.frames.some(({ type }) => type === "pong"));
+    const frames = bob.socket.take();
+    expect(frames.map(({ type }) => type)).toEqual(["recovered", "recovered", "new_message", "pong"]);
+    expect(textsIn(frames).at(-1)).toBe("meanwhile");
+  });
+
+  test("still hears who comes and goes meanwhile", async () => {
+    const rig = rigWithLargeHistory();
+    for (let n = 0; n < 12; n += 1) publish(rig, `m${n}`, LARGE);
+    const bob = rig.connect("bob");
+    bob.socket.bufferedBytes = 600_000;
+    rig.receive(bob.connection, { type: "join_room", roomSlug: "r", recover: { ...position(rig), offset: 0 } });
+    bob.socket.take();
+    rig.member("carol", "r").socket.end(1000);
+    expect(bob.socket.take().map(({ type }) => type)).toEqual(["user_joined", "user_left"]);
+    read(rig, bob);
+    await rig.settle();
+  });
+
+  test("of a connection that ends in the middle leaves nothing behind", async () => {
+    const rig = rigWithLargeHistory();
+    for (let n = 0; n < 12; n += 1) publish(rig, `m${n}`, LARGE);
+    const bob = rig.connect("bob");
+    bob.socket.bufferedBytes = 600_000;
+    rig.receive(bob.connection, { type: "join_room", roomSlug: "r", recover: { ...position(rig), offset: 0 } });
+    bob.socket.end(1000);
+    await rig.settle();
+    expect([rig.hub.connections.size, rig.hub.rooms.size, rig.hub.rooms.memberships]).toEqual([0, 0, 0]);
+    expect(rig.failures).toEqual([]);
+  });
+
+  test("ends a client that falls behind the history itself with 4013, rather than leaving a hole", async () => {
+    const rig = new HubRig({ maxUnsentBytes: 1_000_000 }, undefined, { ...WIDE, historySize: 20 });
+    for (let n = 0; n < 12; n += 1) publish(rig, `m${n}`, LARGE);
+    const bob = rig.connect("bob");
+    bob.socket.bufferedBytes = 600_000;
+    rig.receive(bob.connection, { type: "join_room", roomSlug: "r", recover: { ...position(rig), offset: 0 } });
+    for (let n = 0; n < 30; n += 1) publish(rig, `more${n}`);
+    read(rig, bob);
+    await until(() => bob.socket.closed !== null);
+    expect(bob.socket.closed?.code).toBe(4013);
+    expect(textsIn(bob.socket.take())).not.toContain("more29");
+    expect(rig.metrics.counters.slowConsumers).toBe(1);
+  });
+
+  test("of a member that is live already holds the live frames back until it is complete", async () => {
+    const rig = rigWithLargeHistory();
+    const bob = rig.member("bob", "r");
+    for (let n = 0; n < 12; n += 1) publish(rig, `m${n}`, LARGE);
+    bob.socket.take();
+    bob.socket.bufferedBytes = 600_000;
+    rig.receive(bob.connection, { type: "join_room", roomSlug: "r", recover: { ...position(rig), offset: 0 } });
+    publish(rig, "live");
+    expect(textsIn(bob.socket.take())).not.toContain("live");
+    read(rig, bob);
+    await until(() => bob.socket.frames.some((frame) => textOf(frame) === "live"));
+    expect(textsIn(bob.socket.take())).toEqual([...Array.from({ length: 8 }, (_, n) => `m${n + 4}`), "live"]);
+  });
+});
+
+describe("history", () => {
+  test("gives the newest without a position, and with one the oldest after it, as they went out live", () => {
+    const rig = new HubRig();
+    const ada = rig.member("ada", "r");
+    for (let n = 1; n <= 5; n += 1) publish(rig, `m${n}`);
+    const live = ada.socket.take();
+    rig.receive(ada.connection, { type: "history", roomSlug: "r", limit: 2, id: 1 });
+    rig.receive(ada.connection, { type: "history", roomSlug: "r", limit: 2, since: { ...position(rig), offset: 1 } });
+    const [newest, oldest] = ada.socket.take();
+    expect(newest).toMatchObject({ type: "history", id: 1, roomSlug: "r", offset: 5, messages: live.slice(3) });
+    expect(newest).not.toHaveProperty("recovered");
+    expect(oldest).toMatchObject({ type: "history", recovered: true, messages: live.slice(1, 3) });
+  });
+
+  test("since a position that cannot be served says so and has no messages", () => {
+    const rig = new HubRig();
+    const ada = rig.member("ada", "r");
+    publish(rig, "one");
+    ada.socket.take();
+    rig.receive(ada.connection, { type: "history", roomSlug: "r", since: { offset: 0, epoch: "other" } });
+    expect(ada.socket.take()).toMatchObject([{ type: "history", recovered: false, messages: [], offset: 1 }]);
+  });
+
+  test("takes a limit over 100 as 100", () => {
+    const rig = new HubRig({}, undefined, { ...WIDE, historySize: 300 });
+    const ada = rig.member("ada", "r");
+    for (let n = 0; n < 250; n += 1) publish(rig, `m${n}`);
+    ada.socket.take();
+    rig.receive(ada.connection, { type: "history", roomSlug: "r", limit: 1_000 });
+    expect(listed(ada.socket.take()[0])).toHaveLength(100);
+  });
+
+  test("holds no more than fits into one frame: the newest, or the oldest after a position", () => {
+    const rig = new HubRig({}, undefined, WIDE);
+    const ada = rig.member("ada", "r");
+    for (let n = 0; n < 10; n += 1) publish(rig, `m${n}`, LARGE);
+    ada.socket.take();
+    rig.receive(ada.connection, { type: "history", roomSlug: "r" });
+    rig.receive(ada.connection, { type: "history", roomSlug: "r", since: { ...position(rig), offset: 0 } });
+    const frames = ada.socket.take();
+    expect(frames.map((frame) => textsIn([frame]))).toEqual([
+      ["m6", "m7", "m8", "m9"],
+      ["m0", "m1", "m2", "m3"],
+    ]);
+  });
+
+  test("of the user's own topic is for the user, whose connections are all in it", () => {
+    const rig = new HubRig();
+    const ada = rig.connect("ada");
+    void rig.hub.broker.publish(
+      { topic: "user:ada", body: { kind: "event", json: '{"type":"note"' }, identity: null },
+      true,
+    );
+    ada.socket.take();
+    rig.receive(ada.connection, { type: "history", topic: "user:ada" });
+    expect(ada.socket.take()).toMatchObject([{ type: "history", topic: "user:ada", messages: [{ type: "note" }] }]);
+  });
+
+  test.each([
+    ["a room of others", { roomSlug: "other" }, "NOT_A_MEMBER"],
+    ["another user", { topic: "user:bob" }, "NOT_A_MEMBER"],
+    ["a topic without history", { topic: "system:status" }, "FORBIDDEN"],
+    ["a topic of no namespace", { topic: "nowhere:x" }, "FORBIDDEN"],
+    ["two places", { roomSlug: "r", topic: "room:r" }, "BAD_MESSAGE"],
+    ["no place", {}, "BAD_MESSAGE"],
+    ["a limit of 0", { roomSlug: "r", limit: 0 }, "BAD_MESSAGE"],
+  ])("of %s is refused", (_what, fields, code) => {
+    const rig = new HubRig();
+    const ada = rig.member("ada", "r");
+    rig.receive(ada.connection, { type: "history", ...fields });
+    expect(ada.socket.take()).toMatchObject([{ type: "error", code }]);
+  });
+});
