@@ -9,9 +9,11 @@ import type { AuditEvent } from "../../src/observe/audit.ts";
 import { createMetrics, type Metrics } from "../../src/observe/metrics.ts";
 import { sweepUnsent } from "../../src/hub/sweep.ts";
 import type { CloseCode } from "../../src/protocol/codes.ts";
+import type { Codec } from "../../src/protocol/codec.ts";
 import { jsonCodec } from "../../src/protocol/json.ts";
 import { authenticatorWith } from "../auth/tokens.ts";
 import { FakeClock } from "./clock.ts";
+import { readMessagePack } from "./msgpack-reader.ts";
 import { principal } from "./principal.ts";
 
 /** A hub with its real parts on a clock that stands still, and sockets that keep what they are sent. */
@@ -70,7 +72,8 @@ export class KeptSocket implements Socket {
 
   send(frame: Frame): SendResult {
     if (this.closed !== null) return "dropped";
-    this.frames.push(JSON.parse(String(frame)));
+    const read: unknown = typeof frame === "string" ? JSON.parse(frame) : readMessagePack(frame);
+    this.frames.push(Object.assign({}, read));
     return "sent";
   }
 
@@ -187,14 +190,14 @@ export class HubRig {
   }
 
   /** A connection on `/ws` that has been greeted; its greeting is taken. */
-  connect(userId: string): { socket: KeptSocket; connection: Connection } {
+  connect(userId: string, codec: Codec = jsonCodec): { socket: KeptSocket; connection: Connection } {
     const endpoint = findEndpoint("/ws");
     if (endpoint === undefined) throw new Error("no endpoint");
     this.#count += 1;
     const connection = new Connection({
       id: `c${this.#count}`,
       endpoint,
-      codec: jsonCodec,
+      codec,
       client: { address: "192.0.2.1", key: "192.0.2.1", isProxied: false },
       sendsPingFrames: false,
       pingSlot: this.hub.nextPingSlot(),
@@ -209,8 +212,8 @@ export class HubRig {
     return { socket, connection };
   }
 
-  member(userId: string, roomSlug: string): { socket: KeptSocket; connection: Connection } {
-    const joined = this.connect(userId);
+  member(userId: string, roomSlug: string, codec?: Codec): { socket: KeptSocket; connection: Connection } {
+    const joined = this.connect(userId, codec);
     this.receive(joined.connection, { type: "join_room", roomSlug });
     joined.socket.take();
     return joined;
