@@ -32,6 +32,7 @@ const OPTIONS: HubOptions = {
   joinBurst: 256,
   authDeadlineMs: 10_000,
   maxPendingConnections: 1_000,
+  presenceFullMax: 200,
   presenceGraceMs: 5_000,
   clockToleranceS: 5,
   pingIntervalMs: 30_000,
@@ -56,7 +57,7 @@ export function passing(broker: Broker): Broker {
 export class KeptSocket implements Socket {
   readonly #topics: Map<string, Set<KeptSocket>>;
   #onClose: ((code: number) => void) | null = null;
-  readonly frames: Fields[] = [];
+  readonly #frames: Frame[] = [];
   closed: { readonly code: number; readonly reason: string } | null = null;
   bufferedBytes = 0;
   pings = 0;
@@ -72,8 +73,7 @@ export class KeptSocket implements Socket {
 
   send(frame: Frame): SendResult {
     if (this.closed !== null) return "dropped";
-    const read: unknown = typeof frame === "string" ? JSON.parse(frame) : readMessagePack(frame);
-    this.frames.push(Object.assign({}, read));
+    this.#frames.push(frame);
     return "sent";
   }
 
@@ -118,9 +118,19 @@ export class KeptSocket implements Socket {
     this.#onClose?.(code);
   }
 
+  /** What came and was not taken yet. Parsed here only, since most sockets of a room of thousands are never asked. */
+  get frames(): Fields[] {
+    return this.#frames.map((frame) => {
+      const read: unknown = typeof frame === "string" ? JSON.parse(frame) : readMessagePack(frame);
+      return Object.assign({}, read);
+    });
+  }
+
   /** What came since the last call. */
   take(): Fields[] {
-    return this.frames.splice(0);
+    const { frames } = this;
+    this.#frames.length = 0;
+    return frames;
   }
 }
 
