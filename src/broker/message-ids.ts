@@ -67,7 +67,10 @@ export class MessageIds {
       newest = { ids: new Map(), startedMs: nowMs, bytes: 0 };
       this.#slices.unshift(newest);
     }
+    const known = newest.ids.size;
     newest.ids.set(key, used);
+    // Used again after its topic has ended: the new answer takes the place of the old one.
+    if (newest.ids.size === known) return;
     newest.bytes += bytesOf(key);
     this.#bytes += bytesOf(key);
     this.#size += 1;

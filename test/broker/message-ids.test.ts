@@ -26,6 +26,14 @@ describe("Message ids", () => {
     expect(ids.size).toBeGreaterThan(100);
   });
 
+  test("that are used again, because their topic has ended meanwhile, count once", () => {
+    const ids = new MessageIds({ maxIds: 2, maxBytes: 1_000_000 });
+    for (let offset = 1; offset <= 5; offset += 1) ids.add("k", used(offset), 0);
+    expect([ids.size, ids.dropped, ids.get("k")?.offset]).toEqual([1, 0, 5]);
+    ids.sweep(1_000_000);
+    expect([ids.size, ids.bytes]).toEqual([0, 0]);
+  });
+
   test("are found for five minutes over every cut between slices, and then give all their memory back", () => {
     const ids = new MessageIds(MESSAGE_ID_BOUNDS);
     for (let second = 0; second < 1_000; second += 1) {
