@@ -13,6 +13,9 @@ import { readJunit, type Counts, type Skip } from "./junit.ts";
 /** Bun reports these outside of any test, and so outside of the JUnit report. */
 const OUTSIDE_ERROR = "# Unhandled error between tests";
 
+/** No test asserts a time, so this is only for those that hang: a machine that is busy takes five times as long as an idle one. */
+const TEST_TIMEOUT_MS = 30_000;
+
 interface Run {
   readonly status: number;
   readonly outsideErrors: number;
@@ -37,7 +40,8 @@ async function runTests(args: readonly string[]): Promise<Run> {
   const folder = mkdtempSync(join(tmpdir(), "tautline-test-"));
   const report = join(folder, "junit.xml");
   try {
-    const child = Bun.spawn([process.execPath, "test", "--reporter=junit", `--reporter-outfile=${report}`, ...args], {
+    const own = [`--timeout=${TEST_TIMEOUT_MS}`, "--reporter=junit", `--reporter-outfile=${report}`];
+    const child = Bun.spawn([process.execPath, "test", ...own, ...args], {
       env: { ...process.env, NODE_ENV: "test", ...(process.stderr.isTTY ? { FORCE_COLOR: "1" } : {}) },
       stdio: ["ignore", "inherit", "pipe"],
     });

@@ -96,7 +96,7 @@ export class TestNode {
   }
 
   /** Waits until a sample of `/metrics` has the value; an absent one counts as 0. */
-  async metricIs(name: string, isWanted: (value: number) => boolean, timeoutMs = 4_500): Promise<number> {
+  async metricIs(name: string, isWanted: (value: number) => boolean, timeoutMs = 20_000): Promise<number> {
     const deadline = performance.now() + timeoutMs;
     for (;;) {
       const value = (await this.metrics()).get(name) ?? 0;

@@ -30,7 +30,7 @@ export type JsonObject = { readonly [key: string]: unknown };
 
 const MAX_KEPT_FRAMES = 10_000;
 /** Shorter than the time limit of a test, so that the test says what it waited for. */
-const DEFAULT_TIMEOUT_MS = 4_500;
+const DEFAULT_TIMEOUT_MS = 20_000;
 
 interface Waiter {
   /** True when it is settled. */
