@@ -43,6 +43,6 @@ export function requireHistory(hub: Hub, connection: Connection, topic: string):
 }
 
 function deny(hub: Hub, connection: Connection, topic: string): never {
-  hub.audit("access.denied", connection, "refused", "FORBIDDEN", { topic });
+  hub.trail.record("access.denied", connection, "refused", "FORBIDDEN", { topic });
   throw new ProtocolError("FORBIDDEN");
 }

@@ -95,7 +95,7 @@ export class Handshakes {
     const client = this.#ports.addresses.find(handshake.peerAddress, (name) => handshake.header(name));
     const startedMs = this.#ports.clock.monotonic();
     const code = MALFORMED.get(status) ?? "BAD_REQUEST";
-    this.#hub.refused(code, { client, userAgent: handshake.header("user-agent") });
+    this.#hub.trail.refused(code, { client, userAgent: handshake.header("user-agent") });
     this.#record(
       { handshake, client, startedMs, endpoint: undefined, credential: null, principal: null },
       status,
@@ -194,7 +194,7 @@ export class Handshakes {
     }
     const refusal = this.#ports.refusal(error);
     this.#hub.metrics.errors.add(error.code);
-    this.#hub.refused(error.code, { client, userAgent: handshake.header("user-agent"), userId });
+    this.#hub.trail.refused(error.code, { client, userAgent: handshake.header("user-agent"), userId });
     this.#record(request, refusal.status, error.code, null);
     return refusal;
   }

@@ -2,22 +2,21 @@ import type { Access } from "../access.ts";
 import type { Authenticator } from "../auth/authenticate.ts";
 import type { Broker, Identity, Position, Positioned } from "../broker/broker.ts";
 import type { Engine, Socket } from "../engine/engine.ts";
-import type { Audit, AuditEventName, AuditResult } from "../observe/audit.ts";
+import type { Audit } from "../observe/audit.ts";
 import type { Clock } from "../observe/clock.ts";
 import { IsoTime } from "../observe/iso-time.ts";
 import type { Metrics } from "../observe/metrics.ts";
-import type { ErrorCode } from "../protocol/codes.ts";
 import { ERRORS } from "../protocol/codes.ts";
 import type { Codec, EncodedFields, MessageBody } from "../protocol/codec.ts";
 import type { Terms } from "../protocol/frames.ts";
 import { nameOf } from "../protocol/topic.ts";
-import type { ClientAddress } from "./address.ts";
+import { AuditTrail } from "./audit-trail.ts";
 import type { Connection } from "./connection.ts";
 import { EncodedAnswers } from "./encoded-answers.ts";
 import type { HeartbeatOptions } from "./heartbeat.ts";
 import { slotsOf, tickMs } from "./heartbeat.ts";
 import { PendingPlaces } from "./pending.ts";
-import { Presence } from "./presence.ts";
+import { departureOf, Presence } from "./presence.ts";
 import { receive, wait } from "./receive.ts";
 import { type Room, Rooms } from "./rooms.ts";
 import { automaticTopicsOf, greet, refuse, USER_TOPIC } from "./session.ts";
@@ -53,27 +52,11 @@ export interface HubPorts {
   readonly report: (error: unknown, correlationId: string) => void;
 }
 
-/** Who was not let in, as far as it is known. */
-interface Refused {
-  readonly client: ClientAddress;
-  readonly userAgent: string | null;
-  readonly connectionId?: string | null;
-  readonly userId?: string | null;
-}
-
-type About = Readonly<Record<string, string | number>>;
-
 /** One publish in so many is timed: looking at the clock costs as much as what is measured. */
 const TIMED_PUBLISHES = 16;
 
 /** A tick that comes later than so many came after a pause of the process. */
 const LATE_TICKS = 3;
-
-/** What is said about a credential, rather than about the place where it was shown. */
-const VERDICTS: ReadonlySet<ErrorCode> = new Set(["AUTH_REQUIRED", "AUTH_FAILED", "TOKEN_EXPIRED", "FORBIDDEN"]);
-
-/** After these ends a user is gone at once; after every other one it may be about to come back. */
-const LEAVES_AT_ONCE: ReadonlySet<number> = new Set([1000, 1005, 4001, 4003]);
 
 /** All connections of this node, from their upgrade to their end, and the sweep that looks after them. */
 export class Hub {
@@ -97,7 +80,7 @@ export class Hub {
   tickedAtMs: number;
   isDraining = false;
   readonly pending: PendingPlaces;
-  readonly #audit: Audit;
+  readonly trail: AuditTrail;
   #slot = 0;
   #published = 0;
   #nextPingSlot = 0;
@@ -110,7 +93,7 @@ export class Hub {
     this.metrics = ports.metrics;
     this.clock = ports.clock;
     this.report = ports.report;
-    this.#audit = ports.audit;
+    this.trail = new AuditTrail(ports.audit, ports.metrics);
     this.pending = new PendingPlaces(options);
     this.rooms = new Rooms(ports.engine, ports.metrics.counters, (topic) => ports.access.hasHistory(topic));
     this.users = new Users({
@@ -159,7 +142,7 @@ export class Hub {
     const { principal } = connection;
     if (principal === null) return;
     connection.state = "open";
-    this.#auditAccepted(connection);
+    this.trail.accepted(connection);
     const greeting = greet(this, connection, principal, connection.endpoint.greeting);
     if (greeting !== undefined) wait(this, connection, null, greeting);
   }
@@ -169,7 +152,7 @@ export class Hub {
     this.pending.leave(connection);
     connection.state = "open";
     this.metrics.authentications.add("OK");
-    this.#auditAccepted(connection);
+    this.trail.accepted(connection);
   }
 
   /** An accepted handshake that never became a connection. */
@@ -199,7 +182,7 @@ export class Hub {
     // The engine's own limit ends a connection as a lost one: what the last sweep saw tells them apart.
     if (connection.endedBy === null && code === 1006 && connection.isFallingBehind) {
       connection.endedBy = 4013;
-      this.countSlowConsumer(connection);
+      this.trail.slowConsumer(connection);
     }
     const endedBy = connection.endedBy ?? code;
     this.metrics.closes.add(endedBy);
@@ -207,10 +190,10 @@ export class Hub {
     this.rooms.leaveAll(connection);
     const { principal } = connection;
     if (principal === null) return;
-    for (const room of left) this.presence.leave(room, principal.id, this.#departure(endedBy));
+    for (const room of left) this.presence.leave(room, principal.id, departureOf(endedBy));
     const durationMs = this.clock.monotonic() - connection.openedAtMs;
     this.metrics.connectionDuration.observe(durationMs / 1_000);
-    this.audit("connection.closed", connection, "ok", endedBy, { durationMs: Math.round(durationMs) });
+    this.trail.record("connection.closed", connection, "ok", endedBy, { durationMs: Math.round(durationMs) });
   }
 
   /** Once a second, or more often where pings are: what is due on the connections, and whatever has become old. */
@@ -273,7 +256,7 @@ export class Hub {
     if (room === undefined || connection.principal === null) return;
     this.rooms.leave(connection, room);
     this.presence.leave(room, connection.principal.id, "announce");
-    this.audit("topic.left", connection, "ok", "OK", { topic });
+    this.trail.record("topic.left", connection, "ok", "OK", { topic });
   }
 
   /** Takes a connection out of a topic that it may no longer read, and tells it so. */
@@ -283,32 +266,6 @@ export class Hub {
     const { place } = room;
     this.leaveTopic(connection, topic);
     connection.send({ type: "unsubscribed", ...place, code, reason: code, timestamp: this.clock.now() });
-  }
-
-  audit(
-    event: AuditEventName,
-    connection: Connection,
-    result: AuditResult,
-    code: string | number,
-    about?: About,
-  ): void {
-    this.#audit.record({
-      event,
-      connectionId: connection.id,
-      userId: connection.principal?.id ?? null,
-      address: connection.client.address,
-      userAgent: connection.userAgent,
-      result,
-      code,
-      ...(about !== undefined && { about }),
-    });
-  }
-
-  /** Somebody was not let in: by the HTTP status of a handshake, or by a frame and a close code. Counted and audited once, alike. */
-  refused(code: ErrorCode, { client, userAgent, connectionId = null, userId = null }: Refused): void {
-    if (VERDICTS.has(code)) this.metrics.authentications.add(code);
-    const event = ERRORS[code].status === 401 ? "auth.failed" : "connection.refused";
-    this.#audit.record({ event, connectionId, userId, address: client.address, userAgent, result: "refused", code });
   }
 
   /** Gives back whatever the connection holds of the limits. Safe to call twice. */
@@ -322,30 +279,19 @@ export class Hub {
     this.users.release(user);
   }
 
-  #auditAccepted(connection: Connection): void {
-    this.audit("connection.accepted", connection, "ok", "OK");
-    connection.userAgent = null;
-  }
-
-  #departure(endedBy: number): "announce" | "hold" | "silent" {
-    if (endedBy === 1012) return "silent";
-    return LEAVES_AT_ONCE.has(endedBy) ? "announce" : "hold";
-  }
-
   /** Ends a connection that has not said who it is, for something else than its token. */
   endUnauthenticated(connection: Connection, code: "AUTH_REQUIRED" | "MESSAGE_TOO_LARGE" | "RATE_LIMITED"): void {
     if (connection.state === "gone") return;
-    this.refused(code, { client: connection.client, userAgent: connection.userAgent, connectionId: connection.id });
+    this.trail.refused(code, {
+      client: connection.client,
+      userAgent: connection.userAgent,
+      connectionId: connection.id,
+    });
     connection.close(code === "AUTH_REQUIRED" ? 4001 : ERRORS[code].close);
   }
 
   endSlowConsumer(connection: Connection): void {
-    this.countSlowConsumer(connection);
+    this.trail.slowConsumer(connection);
     connection.close(4013);
-  }
-
-  countSlowConsumer(connection: Connection): void {
-    this.metrics.counters.slowConsumers += 1;
-    this.audit("slow.consumer", connection, "refused", "SLOW_CONSUMER");
   }
 }

@@ -65,7 +65,7 @@ function finishJoin(
   const isLive = rest.length === 0;
   if (!isMember) {
     hub.rooms.join(connection, room, isLive);
-    hub.audit("topic.joined", connection, "ok", "OK", { topic });
+    hub.trail.record("topic.joined", connection, "ok", "OK", { topic });
   } else if (!isLive) {
     hub.rooms.hold(connection, room);
   }

@@ -12,6 +12,20 @@ interface PresenceOptions {
   readonly presenceFullMax: number;
 }
 
+/**
+ * What the others are told when a user's last connection has ended: that the user left, at once or when it is not back in time, or nothing
+ * since this node is being replaced and the user will be on another one.
+ */
+export type Departure = "announce" | "hold" | "silent";
+
+/** After these ends a user is gone at once; after every other one it may be about to come back. */
+const LEAVES_AT_ONCE: ReadonlySet<number> = new Set([1000, 1005, 4001, 4003]);
+
+export function departureOf(closeCode: number): Departure {
+  if (closeCode === 1012) return "silent";
+  return LEAVES_AT_ONCE.has(closeCode) ? "announce" : "hold";
+}
+
 /** `isTyping: true` of one user goes out at most this often per topic. */
 const TYPING_INTERVAL_MS = 1_000;
 
@@ -73,11 +87,8 @@ export class Presence {
     this.#announcer.changed(room, occupants, "joined", principal.id, joined);
   }
 
-  /**
-   * To be called after the connection has left the room. `hold` when the user may be about to come back, `silent` when this node is
-   * being replaced and the user will be on another one.
-   */
-  leave(room: Room, userId: string, departure: "announce" | "hold" | "silent"): void {
+  /** To be called after the connection has left the room. */
+  leave(room: Room, userId: string, departure: Departure): void {
     const { occupants } = room;
     const occupant = occupants?.get(userId);
     if (occupants === null || occupant === undefined) return;

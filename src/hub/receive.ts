@@ -113,7 +113,7 @@ function take(hub: Hub, connection: Connection, budget: Budget, cost: number): v
   }
   connection.refusedFrames += 1;
   hub.metrics.counters.rateLimitedFrames += 1;
-  if (connection.refusedFrames === 1) hub.audit("rate.limited", connection, "refused", "RATE_LIMITED");
+  if (connection.refusedFrames === 1) hub.trail.record("rate.limited", connection, "refused", "RATE_LIMITED");
   if (connection.refusedFrames >= MAX_REFUSED_FRAMES) connection.close(4029, JSON.stringify({ retryAfterMs }));
   throw new ProtocolError("RATE_LIMITED", { retryAfterMs });
 }
@@ -166,7 +166,7 @@ function enqueue(hub: Hub, connection: Connection, waiting: (string | Uint8Array
   connection.waitingBytes += Buffer.byteLength(data) + (isPending ? 0 : WAITING_FRAME_BYTES);
   if (waiting.length >= frames || connection.waitingBytes > bytes) {
     waiting.length = 0;
-    hub.audit("rate.limited", connection, "refused", "RATE_LIMITED");
+    hub.trail.record("rate.limited", connection, "refused", "RATE_LIMITED");
     connection.close(4029, JSON.stringify({ retryAfterMs: FULL_QUEUE_RETRY_MS }));
     return;
   }

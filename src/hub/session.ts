@@ -73,7 +73,7 @@ export function refuse(
   const { retryAfterMs } = details;
   const { client, userAgent, id: connectionId } = connection;
   hub.metrics.errors.add(code);
-  hub.refused(code, { client, userAgent, connectionId, userId });
+  hub.trail.refused(code, { client, userAgent, connectionId, userId });
   connection.send({
     type: "auth_error",
     code,
@@ -184,7 +184,7 @@ export function refresh(
 function auditThenThrow(hub: Hub, connection: Connection, error: unknown): never {
   if (error instanceof ProtocolError) {
     hub.metrics.authentications.add(error.code);
-    hub.audit("auth.failed", connection, "refused", error.code);
+    hub.trail.record("auth.failed", connection, "refused", error.code);
   }
   throw error;
 }
