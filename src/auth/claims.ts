@@ -28,7 +28,13 @@ const MAX_NAME_LENGTH = 128;
 const MAX_DATE_MS = 8_640_000_000_000_000; // the last instant that a Date can hold
 const NONE: readonly string[] = Object.freeze([]);
 
-const label = v.pipe(v.string(), v.minLength(1), v.maxLength(MAX_NAME_LENGTH));
+/** Well formed, for it goes out in UTF-8, which has no lone surrogates. */
+const label = v.pipe(
+  v.string(),
+  v.minLength(1),
+  v.maxLength(MAX_NAME_LENGTH),
+  v.check((text) => text.isWellFormed()),
+);
 const tokenId = v.pipe(v.string(), v.minLength(1), v.maxLength(256));
 const userId = v.union([v.string(), v.pipe(v.number(), v.safeInteger())]);
 const seconds = v.pipe(v.number(), v.finite());

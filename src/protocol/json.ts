@@ -5,11 +5,17 @@ export const jsonCodec: Codec = {
   name: "json",
   prefix: "j/",
   encode: (frame) => JSON.stringify(frame),
-  encodeFields: (fields) => ({ count: Object.keys(fields).length, encoded: JSON.stringify(fields).slice(1, -1) }),
+  encodeFields,
   encodeMessages,
-  encodeWith: (frame, { encoded }) => `${JSON.stringify(frame).slice(0, -1)},${String(encoded)}}`,
+  encodeWith: (frame, { count, encoded }) =>
+    count === 0 ? JSON.stringify(frame) : `${JSON.stringify(frame).slice(0, -1)},${String(encoded)}}`,
   encodePositioned: jsonOf,
 };
+
+function encodeFields(fields: object): EncodedFields {
+  const count = Object.values(fields).filter((value) => value !== undefined).length;
+  return { count, encoded: JSON.stringify(fields).slice(1, -1) };
+}
 
 /** Appends the position. Every node does this with what the broker gave it, so that the body is encoded once. */
 export function jsonOf(body: MessageBody, offset: number, epoch: string): string {

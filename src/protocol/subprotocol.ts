@@ -1,10 +1,18 @@
 import type { Codec } from "./codec.ts";
 import { jsonCodec } from "./json.ts";
+import { msgpackCodec } from "./msgpack.ts";
+
+/** The values of `?format=`. */
+const FORMATS: ReadonlyMap<string, Codec> = new Map([
+  ["json", jsonCodec],
+  ["msgpack", msgpackCodec],
+]);
 
 /** The subprotocol names that choose a framing; `auth` carries a token and stands for JSON. */
-const FRAMINGS: ReadonlyMap<string, Codec> = new Map([
-  ["json", jsonCodec],
+const SUBPROTOCOLS: ReadonlyMap<string, Codec> = new Map([
+  ...FORMATS,
   ["tautline.v1.json", jsonCodec],
+  ["tautline.v1.msgpack", msgpackCodec],
 ]);
 
 export interface Negotiated {
@@ -23,11 +31,11 @@ export function negotiate(offer: string | null, format: string | null, offersTok
   if (offer !== null) {
     for (const part of offer.split(",")) {
       const name = part.trim();
-      const codec = FRAMINGS.get(name);
+      const codec = SUBPROTOCOLS.get(name);
       if (codec !== undefined) return { codec, subprotocol: name };
     }
     if (offersToken) return { codec: jsonCodec, subprotocol: "auth" };
   }
-  const codec = format === null ? undefined : FRAMINGS.get(format);
+  const codec = format === null ? undefined : FORMATS.get(format);
   return codec === undefined ? PLAIN_JSON : { codec, subprotocol: null };
 }

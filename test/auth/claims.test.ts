@@ -103,6 +103,8 @@ const ROWS: readonly Row[] = [
     claims: { roles: Array.from({ length: 33 }, (_, i) => `r${i}`) },
     is: "AUTH_FAILED",
   },
+  { title: "role is no well-formed text", claims: { role: "a\ud800" }, is: "AUTH_FAILED" },
+  { title: "a permission is no well-formed text", claims: { permissions: ["\udc00"] }, is: "AUTH_FAILED" },
   { title: "role is a list", claims: { role: ["admin"] }, is: "AUTH_FAILED" },
   { title: "permissions is text", claims: { permissions: "system.monitor" }, is: "AUTH_FAILED" },
   { title: "topics is a list", claims: { topics: ["room:a"] }, is: "AUTH_FAILED" },

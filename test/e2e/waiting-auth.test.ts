@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { encodeFrame, OPCODE } from "../support/frames.ts";
 import { upgradeRequest } from "../support/http.ts";
 import { KeyServer } from "../support/key-server.ts";
+import { shortest } from "../support/msgpack-forms.ts";
 import { TestNode } from "../support/node.ts";
 import type { RawPeer } from "../support/peer.ts";
 
@@ -67,6 +68,20 @@ describe("frames behind an auth that is still being checked", () => {
     expect(await slow.json()).toMatchObject({ type: "pong", id: 1 });
     expect(await slow.json()).toMatchObject({ type: "error", code: "FORBIDDEN", id: "x" });
     expect(await slow.json()).toMatchObject({ type: "pong", id: 2 });
+  });
+
+  test("are kept as they were when they are bytes, however many others come meanwhile", async () => {
+    const idOf = (n: number) => `${n}`.padEnd(64, "é".repeat(16));
+    const binary = (frame: object) => encodeFrame({ opcode: OPCODE.binary, payload: shortest(frame) });
+    const frames = Array.from({ length: 60 }, (_, n) => binary({ type: "ping", id: idOf(n) }));
+    slow.writeRaw(Buffer.concat([binary(AUTH()), ...frames]));
+    await keys.asked;
+    const other = await own.upgraded({ path: "/" });
+    for (let n = 0; n < 9; n += 1) other.binary(shortest({ type: "ping", id: "x".repeat(64) }));
+    for (let n = 0; n < 9; n += 1) expect(await other.json()).toMatchObject({ code: "AUTH_REQUIRED" });
+    keys.release();
+    expect((await slow.json())["type"]).toBe("auth_success");
+    for (let n = 0; n < 40; n += 1) expect(await slow.json()).toMatchObject({ type: "pong", id: idOf(n) });
   });
 
   test("are held up to 64; with one more the connection ends 4029 with a delay", async () => {

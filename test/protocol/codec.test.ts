@@ -1,9 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { ProtocolError } from "../../src/protocol/codes.ts";
-import { chatBody } from "../../src/protocol/codec.ts";
 import { decodeFrame } from "../../src/protocol/decode.ts";
-import { jsonCodec } from "../../src/protocol/json.ts";
 
 function codeOf(run: () => unknown): string {
   try {
@@ -48,7 +46,7 @@ describe("decoding a frame", () => {
     expect(codeOf(() => decodeFrame(text))).toBe("BAD_MESSAGE");
   });
 
-  test("refuses binary frames with BAD_MESSAGE", () => {
+  test("refuses JSON in a binary frame with BAD_MESSAGE", () => {
     expect(codeOf(() => decodeFrame(Buffer.from('{"type":"ping"}')))).toBe("BAD_MESSAGE");
   });
 
@@ -76,37 +74,5 @@ describe("decoding a frame", () => {
       ),
     );
     fc.assert(fc.property(fc.json(), (text) => ["none", "BAD_MESSAGE"].includes(codeOf(() => decodeFrame(text)))));
-  });
-});
-
-describe("a message and its position", () => {
-  const message = {
-    type: "new_message",
-    timestamp: 1_729_238_400_000,
-    roomSlug: "general-chat",
-    data: {
-      slug: "m1",
-      chatRoomSlug: "general-chat",
-      userSlug: "123",
-      username: "johndoe",
-      messageType: "TEXT",
-      message: 'a "quoted" }} text \u2028',
-      createdAt: "2024-10-18T08:00:00.000Z",
-    },
-  } as const;
-
-  test("a chat message says its offset as data.id too", () => {
-    const frame = JSON.parse(String(jsonCodec.encodePositioned(chatBody(message), 456, "e1")));
-    expect(frame).toEqual({ ...message, data: { ...message.data, id: 456 }, offset: 456, epoch: "e1" });
-  });
-
-  test("an event gets offset and epoch at its top level", () => {
-    const body = { kind: "event", json: '{"type":"x","data":{}' } as const;
-    expect(JSON.parse(String(jsonCodec.encodePositioned(body, 1, "e")))).toEqual({
-      type: "x",
-      data: {},
-      offset: 1,
-      epoch: "e",
-    });
   });
 });
