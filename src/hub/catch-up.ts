@@ -20,6 +20,22 @@ export async function catchUp(
   rest: readonly (readonly Positioned[])[],
   position: Position,
 ): Promise<void> {
+  try {
+    await sendMissed(hub, connection, room, rest, position);
+  } catch (error) {
+    // Without what it has missed it must not go on.
+    connection.close(1011);
+    throw error;
+  }
+}
+
+async function sendMissed(
+  hub: Hub,
+  connection: Connection,
+  room: Room,
+  rest: readonly (readonly Positioned[])[],
+  position: Position,
+): Promise<void> {
   for (const [index, part] of rest.entries()) {
     if (isCongested(hub, connection)) await relieved(hub, connection);
     if (!connection.rooms.includes(room)) return;

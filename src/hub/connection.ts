@@ -18,9 +18,24 @@ interface Doom {
 /** `pending` until it has authenticated, `gone` once its end was decided: a connection that is gone does nothing any more. */
 export type ConnectionState = "pending" | "open" | "gone";
 
-/** Frames that wait while an earlier one of the same connection waits for something. */
-export const MAX_WAITING_FRAMES = 64;
-export const MAX_WAITING_BYTES = 65_536;
+/** Frames that wait while an earlier one of the same connection waits for something: so much, then the connection ends. */
+export interface WaitingBounds {
+  readonly frames: number;
+  readonly bytes: number;
+}
+
+/** Behind an `auth` that is being checked: nobody knows yet whose frames these are. */
+export const WAITING_UNAUTHENTICATED: WaitingBounds = { frames: 64, bytes: 65_536 };
+
+/**
+ * Behind a recovery, say: a client may join all its topics at once. Over `PAUSE_BYTES` nothing more is read from the client, but what
+ * the engine has read by then, half a megabyte at most, still comes.
+ */
+export const WAITING: WaitingBounds = { frames: 16_384, bytes: 1_048_576 };
+export const PAUSE_BYTES = 65_536;
+
+/** What a waiting frame costs beside its own bytes. */
+export const WAITING_FRAME_BYTES = 64;
 
 /** One WebSocket connection. Data and sending only; what frames do is in `handlers.ts`, when it ends is in `hub.ts`. */
 export class Connection {
@@ -54,6 +69,8 @@ export class Connection {
   /** Null unless an earlier frame waits for something. */
   waiting: (string | Uint8Array)[] | null = null;
   waitingBytes = 0;
+  /** Nothing is read from the client until its waiting frames are handled. */
+  isPaused = false;
   /** Called when bytes that waited went out, and at the end; null unless something waits for it. */
   onDrain: (() => void) | null = null;
   /** A refusal that the endpoint tells by a frame and a close code, once the upgrade has happened. */
@@ -98,6 +115,18 @@ export class Connection {
   /** A frame with fields that were encoded for many. */
   sendWith(frame: object, fields: EncodedFields): void {
     this.socket.send(this.codec.encodeWith(frame, fields));
+  }
+
+  pause(): void {
+    if (this.isPaused) return;
+    this.isPaused = true;
+    this.socket.pause?.();
+  }
+
+  resume(): void {
+    if (!this.isPaused) return;
+    this.isPaused = false;
+    this.socket.resume?.();
   }
 
   /** Ends the connection. The reason is the code's name unless something else is worth telling. */

@@ -181,6 +181,8 @@ export class Hub {
   }
 
   drain(connection: Connection): void {
+    // Nothing is read from a paused client, its pongs neither; but it reads, so it is there.
+    if (connection.isPaused) connection.lastSeenMs = this.tickedAtMs;
     connection.onDrain?.();
   }
 

@@ -2,7 +2,7 @@ import { ProtocolError } from "../protocol/codes.ts";
 import { decodeFrame } from "../protocol/decode.ts";
 import { BYTES_PER_TOKEN } from "../protocol/frames.ts";
 import type { Connection } from "./connection.ts";
-import { MAX_WAITING_BYTES, MAX_WAITING_FRAMES } from "./connection.ts";
+import { PAUSE_BYTES, WAITING, WAITING_FRAME_BYTES, WAITING_UNAUTHENTICATED } from "./connection.ts";
 import { asProtocolError, errorContext, errorFrame } from "./errors.ts";
 import type { Row } from "./handlers.ts";
 import { findRow } from "./handlers.ts";
@@ -156,15 +156,19 @@ function resume(hub: Hub, connection: Connection): void {
     if (connection.waiting !== null) enqueue(hub, connection, connection.waiting, frame);
     else process(hub, connection, frame);
   }
+  if (connection.waiting === null && connection.state !== "gone") connection.resume();
 }
 
 function enqueue(hub: Hub, connection: Connection, waiting: (string | Uint8Array)[], data: string | Uint8Array): void {
-  connection.waitingBytes += Buffer.byteLength(data);
-  if (waiting.length >= MAX_WAITING_FRAMES || connection.waitingBytes > MAX_WAITING_BYTES) {
+  const isPending = connection.state === "pending";
+  const { frames, bytes } = isPending ? WAITING_UNAUTHENTICATED : WAITING;
+  connection.waitingBytes += Buffer.byteLength(data) + (isPending ? 0 : WAITING_FRAME_BYTES);
+  if (waiting.length >= frames || connection.waitingBytes > bytes) {
     waiting.length = 0;
     hub.audit("rate.limited", connection, "refused", "RATE_LIMITED");
     connection.close(4029, JSON.stringify({ retryAfterMs: FULL_QUEUE_RETRY_MS }));
     return;
   }
   waiting.push(data);
+  if (!isPending && connection.waitingBytes > PAUSE_BYTES) connection.pause();
 }

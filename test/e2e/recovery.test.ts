@@ -174,6 +174,39 @@ describe("a client that was away", () => {
   });
 });
 
+describe("a client that joins all its rooms again at once", () => {
+  test("recovers 100 of them, 15 MB in one go, although it reads only later", async () => {
+    node = await TestNode.start({ ...NO_RATE, PONG_TIMEOUT_MS: "90000" });
+    const [ROOMS, MESSAGES] = [100, 40];
+    const ada = await node.connect("ada");
+    const text = "x".repeat(3_700);
+    const epochs: string[] = [];
+    for (let room = 0; room < ROOMS; room += 1) {
+      const roomSlug = `r${room}`;
+      epochs.push(String((await ask(ada, { type: "join_room", roomSlug }, "room_joined"))["epoch"]));
+      for (let n = 0; n < MESSAGES; n += 1) ada.send({ type: "chat_message", roomSlug, message: text });
+      await collect(ada, "message_sent", MESSAGES);
+    }
+    const bob = await node.connect("bob");
+    bob.pause();
+    const joins = epochs.map((epoch, room) => ({
+      ...{ type: "join_room", roomSlug: `r${room}`, id: room },
+      recover: { offset: 0, epoch },
+    }));
+    bob.sendAll(joins);
+    // Its own kernel buffers and half of the bound hold a part of the answers; the other joins wait.
+    await node.metricIs("tautline_memberships", (count) => count > ROOMS);
+    bob.resume();
+    const answers = await collect(bob, "room_joined", ROOMS);
+    expect(answers.map(({ id }) => id)).toEqual(upTo(ROOMS).map((n) => n - 1));
+    expect(answers.every(({ recovered }) => recovered === true)).toBe(true);
+    for (const frame of answers) {
+      expect(messagesOf(frame).map(({ offset }) => offset)).toEqual(upTo(MESSAGES));
+    }
+    expect(bob.isEnded).toBe(false);
+  }, 20_000);
+});
+
 describe("a message that is sent again", () => {
   test("on another connection gets the first answer and reaches nobody twice", async () => {
     node = await TestNode.start(NO_RATE);

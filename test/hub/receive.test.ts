@@ -1,25 +1,15 @@
 import { describe, expect, test } from "bun:test";
 import type { Broker } from "../../src/broker/broker.ts";
-import { MAX_WAITING_FRAMES } from "../../src/hub/connection.ts";
+import { PAUSE_BYTES, WAITING } from "../../src/hub/connection.ts";
 import { ProtocolError } from "../../src/protocol/codes.ts";
 import { until } from "../observe/recorded-sink.ts";
-import { HubRig } from "../support/hub.ts";
+import { HubRig, passing } from "../support/hub.ts";
 
 /** The real broker, but for how it takes a message. */
 function publishing(
   publish: (broker: Broker, ...args: Parameters<Broker["publish"]>) => ReturnType<Broker["publish"]>,
 ) {
-  return (broker: Broker): Broker => ({
-    name: "memory",
-    ready: true,
-    evictedTopics: 0,
-    droppedMessageIds: 0,
-    publish: (...args) => publish(broker, ...args),
-    position: (topic) => broker.position(topic),
-    history: (topic, since, limit) => broker.history(topic, since, limit),
-    sweep: () => broker.sweep(),
-    stop: () => broker.stop(),
-  });
+  return (broker: Broker): Broker => ({ ...passing(broker), publish: (...args) => publish(broker, ...args) });
 }
 
 const chat = (message: string) => ({ type: "chat_message", roomSlug: "r", message, messageId: message });
@@ -122,12 +112,35 @@ describe("frames behind one that waits", () => {
     await openNext();
   });
 
+  test("stop the reading from their connection when they are many, until they are handled", async () => {
+    const { around, openNext } = gated();
+    const rig = new HubRig({ messagesPerSecond: 10_000, messageBurst: 10_000 }, around);
+    const ada = rig.member("ada", "r");
+    rig.receive(ada.connection, chat("m"));
+    let pings = 0;
+    for (let bytes = 0; bytes <= PAUSE_BYTES; pings += 1) {
+      expect(ada.socket.isPaused).toBe(false);
+      const ping = JSON.stringify({ type: "ping", id: "x".repeat(60) });
+      rig.hub.message(ada.connection, ping);
+      bytes += ping.length + 64;
+    }
+    expect(ada.socket.isPaused).toBe(true);
+    // What it still reads shows that it is there, for nobody hears its pongs.
+    for (let second = 0; second < 200; second += 1) {
+      rig.tick();
+      rig.hub.drain(ada.connection);
+    }
+    await openNext();
+    await until(() => ada.socket.frames.filter(({ type }) => type === "pong").length === pings);
+    expect([ada.socket.isPaused, ada.socket.closed]).toEqual([false, null]);
+  });
+
   test("over the bound end the connection 4029 with a delay, and are never handled", async () => {
     const { around, openNext } = gated();
     const rig = new HubRig({ messageBurst: 1_000 }, around);
     const ada = rig.member("ada", "r");
     rig.receive(ada.connection, chat("m"));
-    for (let sent = 0; sent <= MAX_WAITING_FRAMES; sent += 1) rig.receive(ada.connection, { type: "ping" });
+    for (let sent = 0; sent <= WAITING.frames; sent += 1) rig.receive(ada.connection, { type: "ping" });
     expect(ada.socket.closed?.code).toBe(4029);
     expect(JSON.parse(ada.socket.closed?.reason ?? "")).toEqual({ retryAfterMs: expect.any(Number) });
     await openNext();

@@ -1,9 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import type { Positioned } from "../../src/broker/broker.ts";
+import type { Broker, Positioned } from "../../src/broker/broker.ts";
 import { newestThatFit, partsOf, recoveryOf } from "../../src/hub/recovery.ts";
+import { ProtocolError } from "../../src/protocol/codes.ts";
 import { until } from "../observe/recorded-sink.ts";
-import { HubRig, type KeptSocket } from "../support/hub.ts";
+import { HubRig, type KeptSocket, passing } from "../support/hub.ts";
 
 const messages = (sizes: readonly number[]): Positioned[] =>
   sizes.map((size, index) => ({ offset: index + 1, epoch: "e", body: { kind: "event", json: "x".repeat(size) } }));
@@ -242,6 +243,27 @@ describe("A recovery that is larger than one frame", () => {
     expect(bob.socket.closed?.code).toBe(4013);
     expect(textsIn(bob.socket.take())).not.toContain("more29");
     expect(rig.metrics.counters.slowConsumers).toBe(1);
+  });
+
+  test("that the broker breaks off ends the connection, which must not go on with a hole", async () => {
+    let isAway = false;
+    const around = (broker: Broker): Broker => ({
+      ...passing(broker),
+      history(topic, since, limit) {
+        if (isAway) throw new ProtocolError("UNAVAILABLE");
+        return broker.history(topic, since, limit);
+      },
+    });
+    const rig = new HubRig({ maxUnsentBytes: 1_000_000 }, around, WIDE);
+    for (let n = 0; n < 12; n += 1) publish(rig, `m${n}`, LARGE);
+    const bob = rig.connect("bob");
+    bob.socket.bufferedBytes = 600_000;
+    rig.receive(bob.connection, { type: "join_room", roomSlug: "r", recover: { ...position(rig), offset: 0 } });
+    isAway = true;
+    read(rig, bob);
+    await until(() => bob.socket.closed !== null);
+    expect(bob.socket.closed?.code).toBe(1011);
+    expect(rig.hub.rooms.memberships).toBe(0);
   });
 
   test("of a member that is live already holds the live frames back until it is complete", async () => {

@@ -36,6 +36,21 @@ const OPTIONS: HubOptions = {
   pongTimeoutMs: 90_000,
 };
 
+/** The same broker, so that a test can replace one of its methods. */
+export function passing(broker: Broker): Broker {
+  return {
+    name: broker.name,
+    ready: true,
+    evictedTopics: 0,
+    droppedMessageIds: 0,
+    publish: (publication, keepsHistory) => broker.publish(publication, keepsHistory),
+    position: (topic) => broker.position(topic),
+    history: (topic, since, limit) => broker.history(topic, since, limit),
+    sweep: () => broker.sweep(),
+    stop: () => broker.stop(),
+  };
+}
+
 export class KeptSocket implements Socket {
   readonly #topics: Map<string, Set<KeptSocket>>;
   #onClose: ((code: number) => void) | null = null;
@@ -43,6 +58,7 @@ export class KeptSocket implements Socket {
   closed: { readonly code: number; readonly reason: string } | null = null;
   bufferedBytes = 0;
   pings = 0;
+  isPaused = false;
 
   constructor(topics: Map<string, Set<KeptSocket>>) {
     this.#topics = topics;
@@ -81,6 +97,14 @@ export class KeptSocket implements Socket {
 
   ping(): void {
     this.pings += 1;
+  }
+
+  pause(): void {
+    this.isPaused = true;
+  }
+
+  resume(): void {
+    this.isPaused = false;
   }
 
   /** The connection ends, whoever ended it. */

@@ -132,6 +132,12 @@ export class RawPeer {
     this.text(JSON.stringify(value));
   }
 
+  /** Several of them in one write, so that they arrive together. */
+  sendAll(values: readonly object[]): void {
+    const frames = values.map((value) => encodeFrame({ opcode: OPCODE.text, payload: JSON.stringify(value) }));
+    this.writeRaw(Buffer.concat(frames));
+  }
+
   binary(bytes: Uint8Array): void {
     this.frame({ opcode: OPCODE.binary, payload: bytes });
   }
