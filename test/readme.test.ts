@@ -1,11 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { runInNewContext } from "node:vm";
 import manifest from "../package.json";
 import { CLOSES } from "../src/protocol/codes.ts";
+import { until } from "./observe/recorded-sink.ts";
 import { type Frame, Page } from "./seeds/page.ts";
 import { differences } from "./seeds/shown.ts";
-import { TestNode } from "./support/node.ts";
+import { TestNode, token } from "./support/node.ts";
 import { program } from "./support/programs.ts";
 
 /** The README does what it says: its blocks are run as they stand, but for the port and the way to Bun. */
@@ -132,14 +134,54 @@ test("the chat in a browser runs as it stands", async () => {
   await page.leave();
 });
 
+test("the client that recovers gets what was said while it was away, once and in order", async () => {
+  const [code = ""] = blocks("js recovering");
+  const sockets: WebSocket[] = [];
+  class Noted extends WebSocket {
+    constructor(url: string) {
+      super(url);
+      sockets.push(this);
+    }
+  }
+  const speaker = await node.member("speaker", "away");
+  const say = async (message: string) => {
+    speaker.send({ type: "chat_message", roomSlug: "away", message });
+    await speaker.jsonOfType("message_sent");
+  };
+  const heard: unknown[] = [];
+  const hears = (count: number) => until(() => heard.length === count);
+  // It waits for a second or more before it comes back: here until what it is to miss was said.
+  const idle = () => undefined;
+  let comeBack: () => void = idle;
+  const later = (run: () => void) => (comeBack = run);
+  const follow: unknown = runInNewContext(`${code}; follow`, { WebSocket: Noted, setTimeout: later, console });
+  if (typeof follow !== "function") throw new Error("the block no longer defines `follow`");
+  follow(`ws://127.0.0.1:${node.port}/ws?token=${token({ sub: "reader" })}`, "away", (data: { message: string }) =>
+    heard.push(data.message),
+  );
+  await speaker.jsonOfType("user_joined");
+  await say("one");
+  await hears(1);
+  sockets[0]?.terminate();
+  await until(() => comeBack !== idle);
+  await say("two");
+  await say("three");
+  comeBack();
+  await hears(3);
+  await say("four");
+  await hears(4);
+  expect(heard).toEqual(["one", "two", "three", "four"]);
+  sockets[1]?.terminate();
+});
+
 test(
   "the token made by hand opens a connection to a node with the same secret",
   async () => {
     const [make = ""] = blocks("sh token");
     const output = await new Response(shell(`${make}\necho "$JWT_SECRET"`).stdout).text();
-    const [token = "", secret = ""] = output.trim().split("\n");
+    const [made = "", secret = ""] = output.trim().split("\n");
     const other = await TestNode.start({ JWT_SECRET: secret });
-    const peer = await other.upgraded({ path: `/ws?token=${token}` });
+    const peer = await other.upgraded({ path: `/ws?token=${made}` });
     expect(await peer.jsonOfType("connected")).toMatchObject({ user: { id: "42", username: "ada" } });
     await other.stop();
   },
