@@ -7,6 +7,7 @@ import { median } from "./statistics.ts";
 const TARGET_S = 5;
 /** As many as a topic keeps by default. */
 const MESSAGES = 100;
+const ROOMS = [100] as const;
 const IN_FLIGHT = 8;
 /** Clients that have connected and are not done: more would wait in the kernel's queue, and those that it has no room for for a second. */
 const AT_ONCE = 256;
@@ -30,12 +31,7 @@ export async function recovery(rig: Rig): Promise<Row[]> {
   if (rig.isSelfCheck) return [];
   const { recoveryClients: clients } = rig.plan;
   const rows: Row[] = [];
-  for (const shape of [
-    { rooms: 100, members: clients / 100 },
-    { rooms: 1, members: clients },
-  ]) {
-    rows.push(...(await measure(rig, shape)));
-  }
+  for (const rooms of ROOMS) rows.push(...(await measure(rig, { rooms, members: clients / rooms })));
   return rows;
 }
 
