@@ -10,6 +10,7 @@ const USAGE = `Usage: tautline <command>
 
   start                                      run the node until SIGTERM or SIGINT
   check-config                               check environment and file, start nothing
+  health                                     ask the node with these settings whether it serves
   user add NAME [--role ROLE] [--password-file FILE]
                                              add an account; the password comes from FILE, from standard input,
                                              or from a prompt, never from the command line
@@ -40,6 +41,7 @@ interface Command {
 const COMMANDS: ReadonlyMap<string, Command> = new Map([
   ["start", { positionals: 0, options: [], run: startNode }],
   ["check-config", { positionals: 0, options: [], run: checkConfig }],
+  ["health", { positionals: 0, options: [], run: health }],
   ["user add", { positionals: 1, options: ["role", "password-file"], run: userAdd }],
   ["user remove", { positionals: 1, options: [], run: userRemove }],
   ["token", { positionals: 0, options: ["sub", "username", "role", "ttl"], run: token }],
@@ -62,6 +64,17 @@ async function checkConfig(): Promise<number> {
   checkSecret(config);
   process.stdout.write("The configuration is valid.\n");
   return 0;
+}
+
+async function health(): Promise<number> {
+  const config = configure();
+  const { isHealthy } = await import("./health-check.ts");
+  if (await isHealthy(config)) {
+    process.stdout.write("The node serves.\n");
+    return 0;
+  }
+  process.stderr.write("tautline: the node does not answer\n");
+  return 1;
 }
 
 async function userAdd({ positionals, options }: Arguments): Promise<number> {

@@ -258,9 +258,7 @@ export const Settings = v.object({
   historyBytes: row(bytes, 256 * KIB, "Bytes kept per topic."),
   historyTtlMs: row(milliseconds, 300_000, "Milliseconds a message is kept."),
   maxHistoryBytes: row(integer(1, 1024 * MAX_BYTES), 256 * MIB, "Bytes kept by the node over all topics."),
-  presenceFullMax: row(count, 200, "Users in a topic up to which joins and leaves are announced one by one.", {
-    since: "not yet",
-  }),
+  presenceFullMax: row(count, 200, "Users in a topic up to which joins and leaves are announced one by one."),
   presenceGraceMs: row(millisecondsOrZero, 5000, "Milliseconds a broken connection stays a member; may be 0."),
   drainDelayMs: row(millisecondsOrZero, 0, "Milliseconds between `/ready` 503 and refusing upgrades; may be 0."),
   drainMs: row(milliseconds, 10_000, "Milliseconds over which a drain closes connections."),

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { TestNode } from "./support/node.ts";
 
 const CLI = new URL("../src/cli.ts", import.meta.url).pathname;
 const SECRET = "correct-horse-battery-staple-0123456789";
@@ -99,6 +100,47 @@ describe("check-config", () => {
     const { status, err } = await tautline(["check-config"], { NODE_ENV: "production" });
     expect(status).toBe(78);
     for (const name of ["JWT_SECRET", "JWT_PUBLIC_KEY", "JWKS_URL"]) expect(err).toContain(name);
+  });
+});
+
+describe("health", () => {
+  const env = { JWT_SECRET: SECRET };
+
+  test("is 0 while the node serves, draining or not, and 1 when it is gone", async () => {
+    const node = await TestNode.start();
+    const settings = { ...env, PORT: String(node.port) };
+    expect(await tautline(["health"], settings)).toMatchObject({ status: 0, err: "" });
+    await node.running.drain();
+    expect(await tautline(["health"], settings)).toMatchObject({ status: 0, err: "" });
+    await node.stop();
+    expect(await tautline(["health"], settings)).toMatchObject({ status: 1, out: "" });
+  });
+
+  test("asks this machine where the node listens on every address, and no proxy of the environment", async () => {
+    const node = await TestNode.start();
+    const proxy = "http://127.0.0.1:9";
+    const settings = { ...env, PORT: String(node.port), HOST: "0.0.0.0", HTTP_PROXY: proxy, http_proxy: proxy };
+    expect(await tautline(["health"], settings)).toMatchObject({ status: 0 });
+    await node.stop();
+  });
+
+  test("asks at the Unix socket where there is one", async () => {
+    const socket = join(folder, "node.sock");
+    const node = await TestNode.start({ PORT: null, UNIX_SOCKET: socket });
+    expect(await tautline(["health"], { ...env, UNIX_SOCKET: socket })).toMatchObject({ status: 0 });
+    await node.stop();
+    expect(await tautline(["health"], { ...env, UNIX_SOCKET: socket })).toMatchObject({ status: 1 });
+  });
+
+  test("is 1 for an answer that is no 200", async () => {
+    using other = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Response("", { status: 503 }) });
+    expect(await tautline(["health"], { ...env, PORT: String(other.port) })).toMatchObject({ status: 1, out: "" });
+  });
+
+  test("cannot ask a port that only the node knows", async () => {
+    const { status, err } = await tautline(["health"], { ...env, PORT: "0" });
+    expect(status).toBe(78);
+    expect(err).toContain("  PORT ");
   });
 });
 

@@ -137,6 +137,7 @@ describe("values", () => {
     ["PORT", "0", "port", 0],
     ["DRAIN_DELAY_MS", "0", "drainDelayMs", 0],
     ["PRESENCE_GRACE_MS", "0", "presenceGraceMs", 0],
+    ["PRESENCE_FULL_MAX", "1000", "presenceFullMax", 1000],
     ["CLOCK_TOLERANCE_S", "0", "clockToleranceS", 0],
     ["MAX_CONNECTIONS", "5000", "maxConnections", 5000],
     ["TOKEN_IN_QUERY", "false", "tokenInQuery", false],

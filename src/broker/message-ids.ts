@@ -67,9 +67,13 @@ export class MessageIds {
       newest = { ids: new Map(), startedMs: nowMs, bytes: 0 };
       this.#slices.unshift(newest);
     }
+    const known = newest.ids.size;
     newest.ids.set(key, used);
-    newest.bytes += bytesOf(key);
-    this.#bytes += bytesOf(key);
+    // Used again after its topic has ended: the new answer takes the place of the old one.
+    if (newest.ids.size === known) return;
+    const bytes = bytesOf(key);
+    newest.bytes += bytes;
+    this.#bytes += bytes;
     this.#size += 1;
     while (this.#size > this.#bounds.maxIds || this.#bytes > this.#bounds.maxBytes) this.#dropOldest();
   }
@@ -90,8 +94,9 @@ export class MessageIds {
     if (oldest === undefined) return;
     for (const key of oldest.ids.keys()) {
       oldest.ids.delete(key);
-      oldest.bytes -= bytesOf(key);
-      this.#bytes -= bytesOf(key);
+      const bytes = bytesOf(key);
+      oldest.bytes -= bytes;
+      this.#bytes -= bytes;
       this.#size -= 1;
       this.dropped += 1;
       break;
@@ -100,6 +105,9 @@ export class MessageIds {
   }
 }
 
+/** One character outside Latin-1, which a client's id may hold, makes every character of the string take two bytes. */
+const WIDE = /[\u0100-\uffff]/;
+
 function bytesOf(key: string): number {
-  return ID_BYTES + key.length;
+  return ID_BYTES + (WIDE.test(key) ? 2 : 1) * key.length;
 }

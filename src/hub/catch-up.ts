@@ -50,6 +50,7 @@ async function sendMissed(
     const answer = hub.broker.history(room.topic, reached, LIVE_BATCH);
     // No await where nothing waits: a message published in between would be missed.
     const missed = answer instanceof Promise ? await answer : answer;
+    if (!connection.rooms.includes(room)) return;
     if (!missed.recovered) {
       hub.endSlowConsumer(connection);
       return;

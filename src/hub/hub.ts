@@ -36,6 +36,7 @@ export interface HubOptions extends HeartbeatOptions {
   readonly joinBurst: number;
   readonly authDeadlineMs: number;
   readonly maxPendingConnections: number;
+  readonly presenceFullMax: number;
   readonly presenceGraceMs: number;
   readonly clockToleranceS: number;
 }
@@ -117,7 +118,7 @@ export class Hub {
       messages: { perSecond: options.messagesPerSecond, burst: options.messageBurst },
       joins: { perSecond: options.joinsPerSecond, burst: options.joinBurst },
     });
-    this.presence = new Presence(this.rooms, ports.clock, options.presenceGraceMs);
+    this.presence = new Presence(this.rooms, ports.clock, options);
     this.terms = {
       heartbeat: { intervalMs: options.pingIntervalMs, timeoutMs: options.pongTimeoutMs },
       limits: {

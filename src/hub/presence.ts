@@ -1,25 +1,16 @@
 import type { Clock } from "../observe/clock.ts";
 import type { WireUser } from "../protocol/frames.ts";
 import type { Principal } from "../protocol/principal.ts";
+import { Announcer } from "./announcer.ts";
+import { type Occupant, Occupants } from "./occupants.ts";
 import type { Room, Rooms } from "./rooms.ts";
 
-/** A user in a topic: one, however many of the user's connections are there. */
-interface Occupant extends WireUser {
-  /** In which place the user came: the cursor of `presence_state`, which outlives the user. */
-  readonly serial: number;
-  connections: number;
-  /** While no connection is left: when the user counts as gone, in monotonic milliseconds. 0 otherwise. */
-  heldUntilMs: number;
-  /** Whether the others believe that the user types. */
-  isTyping: boolean;
-  /** When they were last told so: a `false` in between does not make the next `true` come sooner. */
-  toldTypingMs: number;
+interface PresenceOptions {
+  /** How long a user whose connection broke stays. */
+  readonly presenceGraceMs: number;
+  /** Up to how many users joins and leaves are told one by one. */
+  readonly presenceFullMax: number;
 }
-
-export type Occupants = Map<string, Occupant>;
-
-/** Users on one page of `presence_state`. */
-export const PRESENCE_PAGE = 200;
 
 /** `isTyping: true` of one user goes out at most this often per topic. */
 const TYPING_INTERVAL_MS = 1_000;
@@ -38,14 +29,16 @@ export class Presence {
   readonly #rooms: Rooms;
   readonly #clock: Clock;
   readonly #graceMs: number;
+  readonly #announcer: Announcer;
   /** In the order of their ends, since the grace period is the same for all. */
   #held: Held[] = [];
   #serial = 0;
 
-  constructor(rooms: Rooms, clock: Clock, graceMs: number) {
+  constructor(rooms: Rooms, clock: Clock, options: PresenceOptions) {
     this.#rooms = rooms;
     this.#clock = clock;
-    this.#graceMs = graceMs;
+    this.#graceMs = options.presenceGraceMs;
+    this.#announcer = new Announcer(rooms, clock, options.presenceFullMax);
   }
 
   /** Distinct users, held ones included. */
@@ -55,8 +48,9 @@ export class Presence {
 
   /** To be called before the connection is a member, so that the joiner does not get its own announcement. */
   join(room: Room, principal: Principal): void {
-    room.occupants ??= new Map();
-    const occupant = room.occupants.get(principal.id);
+    room.occupants ??= new Occupants();
+    const { occupants } = room;
+    const occupant = occupants.get(principal.id);
     if (occupant !== undefined) {
       occupant.connections += 1;
       occupant.heldUntilMs = 0;
@@ -72,9 +66,11 @@ export class Presence {
       heldUntilMs: 0,
       isTyping: false,
       toldTypingMs: Number.NEGATIVE_INFINITY,
+      isGone: false,
     };
-    room.occupants.set(principal.id, joined);
-    this.#announce("user_joined", room, joined);
+    this.#announcer.before(room, occupants, occupants.size + 1);
+    occupants.add(principal.id, joined);
+    this.#announcer.changed(room, occupants, "joined", principal.id, joined);
   }
 
   /**
@@ -82,18 +78,21 @@ export class Presence {
    * being replaced and the user will be on another one.
    */
   leave(room: Room, userId: string, departure: "announce" | "hold" | "silent"): void {
-    const occupant = room.occupants?.get(userId);
-    if (occupant === undefined) return;
+    const { occupants } = room;
+    const occupant = occupants?.get(userId);
+    if (occupants === null || occupant === undefined) return;
     occupant.connections -= 1;
     if (occupant.connections > 0) return;
+    if (room.members === 0) this.#announcer.drop(occupants);
     if (departure === "silent") {
-      room.occupants?.delete(userId);
+      occupants.changes.forget(userId);
+      occupants.delete(userId);
       this.#rooms.freeIfEmpty(room);
     } else if (departure === "hold" && this.#graceMs > 0) {
       occupant.heldUntilMs = this.#clock.monotonic() + this.#graceMs;
       this.#held.push({ room, userId, untilMs: occupant.heldUntilMs });
     } else {
-      this.#remove(room, userId, occupant);
+      this.#remove(room, occupants, userId, occupant);
     }
   }
 
@@ -104,26 +103,20 @@ export class Presence {
     for (const held of this.#held) {
       if (held.untilMs > nowMs) break;
       ended += 1;
-      const occupant = held.room.occupants?.get(held.userId);
-      if (occupant !== undefined && occupant.heldUntilMs === held.untilMs) {
-        this.#remove(held.room, held.userId, occupant);
+      const { occupants } = held.room;
+      const occupant = occupants?.get(held.userId);
+      if (occupants !== null && occupant?.heldUntilMs === held.untilMs) {
+        this.#remove(held.room, occupants, held.userId, occupant);
       }
     }
     if (ended > 0) this.#held = this.#held.slice(ended);
   }
 
-  /** Up to 200 users, in the order in which they came. `next` is the cursor of the following page, whoever has left by then. */
+  /** A page of the users, what the members have not been told yet included. */
   page(room: Room, after: string | undefined): { users: WireUser[]; next?: string } {
-    const users: WireUser[] = [];
-    const afterSerial = after === undefined ? 0 : Number(after);
-    let lastSerial = 0;
-    for (const { serial, userId, username } of room.occupants?.values() ?? []) {
-      if (serial <= afterSerial) continue;
-      if (users.length === PRESENCE_PAGE) return { users, next: String(lastSerial) };
-      users.push({ userId, username });
-      lastSerial = serial;
-    }
-    return { users };
+    if (room.occupants === null) return { users: [] };
+    room.occupants.changes.wasRead();
+    return room.occupants.page(after);
   }
 
   /** Whether the others are to be told: a `true` at most once a second, a `false` whenever they believe otherwise. */
@@ -142,16 +135,10 @@ export class Presence {
     return true;
   }
 
-  #remove(room: Room, userId: string, occupant: Occupant): void {
-    room.occupants?.delete(userId);
-    this.#announce("user_left", room, occupant);
+  #remove(room: Room, occupants: Occupants, userId: string, occupant: Occupant): void {
+    this.#announcer.before(room, occupants, occupants.size - 1);
+    occupants.delete(userId);
+    this.#announcer.changed(room, occupants, "left", userId, occupant);
     this.#rooms.freeIfEmpty(room);
-  }
-
-  #announce(type: "user_joined" | "user_left", room: Room, { userId, username }: WireUser): void {
-    if (room.members === 0) return;
-    const { place } = room;
-    const data = { userId, username, ...place };
-    this.#rooms.announce(room, { type, data, ...place, timestamp: this.#clock.now() });
   }
 }

@@ -125,8 +125,9 @@ function tokensOf(data: string | Uint8Array): number {
 }
 
 function answer(hub: Hub, connection: Connection, decoded: Decoded | null, failure: unknown): void {
-  if (connection.state === "gone") return;
+  // First, so that a fault of ours is logged although nobody is left to be told.
   let error = asProtocolError(failure, hub.report);
+  if (connection.state === "gone") return;
   const context = decoded === null ? {} : errorContext(decoded);
   if (connection.state === "pending") {
     connection.unauthenticatedFrames += 1;

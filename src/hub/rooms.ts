@@ -5,7 +5,7 @@ import type { Codec } from "../protocol/codec.ts";
 import type { ServerFrame } from "../protocol/frames.ts";
 import { placeOf, roomSlugOf } from "../protocol/topic.ts";
 import type { Connection } from "./connection.ts";
-import type { Occupants } from "./presence.ts";
+import type { Occupants } from "./occupants.ts";
 
 /** One framing of a topic: the native topic that carries it and how many connections of this node are in it. */
 interface Framing {

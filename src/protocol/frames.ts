@@ -154,6 +154,12 @@ export type ServerFrame = Stamped &
     | ({ readonly type: "unsubscribed"; readonly code: ErrorCode | "OK" | "REVOKED"; readonly reason: string } & InRoom)
     | ({ readonly type: "user_joined" | "user_left"; readonly data: WireUser & InRoom } & InRoom)
     | ({
+        readonly type: "presence_diff";
+        readonly joined?: readonly WireUser[];
+        readonly left?: readonly WireUser[];
+        readonly userCount: number;
+      } & InRoom)
+    | ({
         readonly type: "presence_state";
         readonly users: readonly WireUser[];
         readonly userCount: number;

@@ -41,7 +41,8 @@ function encodeMessages(messages: readonly PositionedBody[]): EncodedFields {
 /** A copy, for fields may be kept for long, and with them the whole buffer that they lie in. */
 function encodeFields(fields: object): EncodedFields {
   const packed = packFrame(fields);
-  return { count: lengthAt(packed, 0), encoded: packed.slice(1 + followingAt(packed, 0)) };
+  // Not `slice`, which of the packr's kind of bytes is a view.
+  return { count: lengthAt(packed, 0), encoded: new Uint8Array(packed.subarray(1 + followingAt(packed, 0))) };
 }
 
 function encodeWith(frame: object, { count, encoded }: EncodedFields): Uint8Array {

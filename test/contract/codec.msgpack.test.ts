@@ -32,8 +32,14 @@ test.each([
   expect(Buffer.from(direct).toString("hex")).toEndWith(`a176${hex}`);
 });
 
-test("a float whose bytes look like others is left as it is, in numbers and in text", () => {
-  const value = { text: "\u00cb\u0000\u00cf".repeat(30), list: [0.1, -1e-300, 123_456.789, 2 ** 52 + 0.5] };
+test("fields that are kept for all hold no memory but their own", () => {
+  const { encoded } = msgpackCodec.encodeFields({ nodeId: "node-1" });
+  expect(typeof encoded === "string" ? null : encoded.buffer.byteLength).toBe(encoded.length);
+});
+
+test("a float is left as it is, and so is text whose bytes look like one", () => {
+  // U+02C0 begins with the byte cb, and with what follows it would be minus zero.
+  const value = { text: `\u02c0${"\u0000".repeat(7)}`.repeat(30), list: [0.1, -1e-300, 123_456.789, 2 ** 52 + 0.5] };
   const frame = msgpackCodec.encode(Object.assign({ type: "pong" as const, timestamp: 2 ** 41 }, value));
   expect(readMessagePack(Buffer.from(frame))).toEqual({ type: "pong", timestamp: 2 ** 41, ...value });
 });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { PRESENCE_PAGE } from "../../src/hub/presence.ts";
+import { PRESENCE_PAGE } from "../../src/hub/occupants.ts";
 import { HubRig } from "../support/hub.ts";
 
 describe("the grace period", () => {

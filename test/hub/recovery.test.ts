@@ -272,6 +272,53 @@ describe("A recovery that is larger than one frame", () => {
     expect(rig.hub.rooms.memberships).toBe(0);
   });
 
+  test("that breaks off for a fault of ours is logged, although the client is gone by then", async () => {
+    const fault = new Error("a bug");
+    let isBroken = false;
+    const around = (broker: Broker): Broker => ({
+      ...passing(broker),
+      history(topic, since, limit) {
+        if (isBroken) throw fault;
+        return broker.history(topic, since, limit);
+      },
+    });
+    const rig = new HubRig({}, around, WIDE);
+    for (let n = 0; n < 12; n += 1) publish(rig, `m${n}`, LARGE);
+    const bob = rig.connect("bob");
+    bob.socket.bufferedBytes = 600_000;
+    rig.receive(bob.connection, { type: "join_room", roomSlug: "r", recover: { ...position(rig), offset: 0 } });
+    isBroken = true;
+    read(rig, bob);
+    await until(() => bob.socket.closed !== null);
+    await rig.settle();
+    expect(rig.failures).toEqual([{ error: fault, correlationId: expect.any(String) }]);
+  });
+
+  test("of a connection that loses the topic while the broker answers does not make it a reader again", async () => {
+    const answering = Promise.withResolvers<void>();
+    let asked = 0;
+    const around = (broker: Broker): Broker => ({
+      ...passing(broker),
+      async history(topic, since, limit) {
+        const found = await broker.history(topic, since, limit);
+        asked += 1;
+        if (asked === 2) await answering.promise;
+        return found;
+      },
+    });
+    const rig = new HubRig({}, around, WIDE);
+    rig.member("ada", "r");
+    for (let n = 0; n < 12; n += 1) publish(rig, `m${n}`, LARGE);
+    const bob = rejoin(rig, "bob", { ...position(rig), offset: 0 });
+    await until(() => asked === 2);
+    rig.hub.removeFromTopic(bob.connection, "room:r", "FORBIDDEN");
+    bob.socket.take();
+    answering.resolve();
+    await rig.settle();
+    publish(rig, "not for bob");
+    expect(bob.socket.take()).toEqual([]);
+  });
+
   test("of a member that is live already holds the live frames back until it is complete", async () => {
     const rig = rigWithLargeHistory();
     const bob = rig.member("bob", "r");

@@ -41,14 +41,14 @@ export class Page {
   opened = 0;
   readonly #timers: Timer[] = [];
 
-  /** `globals` are what the client expects to be defined. */
-  constructor(globals: Readonly<Record<string, unknown>> = {}) {
+  /** `globals` are what the client expects to be defined; `ca` is who signs certificates for this page. */
+  constructor(globals: Readonly<Record<string, unknown>> = {}, ca?: string) {
     const log = (...values: unknown[]): void => this.#note(() => this.logged.push(JSON.parse(JSON.stringify(values))));
     const listen = (socket: WebSocket): void => this.#listen(socket);
     this.#context = createContext({
       WebSocket: class extends WebSocket {
         constructor(url: string) {
-          super(url);
+          super(url, ca === undefined ? {} : { tls: { ca } });
           listen(this);
         }
       },

@@ -9,9 +9,11 @@ import type { AuditEvent } from "../../src/observe/audit.ts";
 import { createMetrics, type Metrics } from "../../src/observe/metrics.ts";
 import { sweepUnsent } from "../../src/hub/sweep.ts";
 import type { CloseCode } from "../../src/protocol/codes.ts";
+import type { Codec } from "../../src/protocol/codec.ts";
 import { jsonCodec } from "../../src/protocol/json.ts";
 import { authenticatorWith } from "../auth/tokens.ts";
 import { FakeClock } from "./clock.ts";
+import { readMessagePack } from "./msgpack-reader.ts";
 import { principal } from "./principal.ts";
 
 /** A hub with its real parts on a clock that stands still, and sockets that keep what they are sent. */
@@ -30,6 +32,7 @@ const OPTIONS: HubOptions = {
   joinBurst: 256,
   authDeadlineMs: 10_000,
   maxPendingConnections: 1_000,
+  presenceFullMax: 200,
   presenceGraceMs: 5_000,
   clockToleranceS: 5,
   pingIntervalMs: 30_000,
@@ -54,7 +57,7 @@ export function passing(broker: Broker): Broker {
 export class KeptSocket implements Socket {
   readonly #topics: Map<string, Set<KeptSocket>>;
   #onClose: ((code: number) => void) | null = null;
-  readonly frames: Fields[] = [];
+  readonly #frames: Frame[] = [];
   closed: { readonly code: number; readonly reason: string } | null = null;
   bufferedBytes = 0;
   pings = 0;
@@ -70,7 +73,7 @@ export class KeptSocket implements Socket {
 
   send(frame: Frame): SendResult {
     if (this.closed !== null) return "dropped";
-    this.frames.push(JSON.parse(String(frame)));
+    this.#frames.push(frame);
     return "sent";
   }
 
@@ -115,9 +118,19 @@ export class KeptSocket implements Socket {
     this.#onClose?.(code);
   }
 
+  /** What came and was not taken yet. Parsed here only, since most sockets of a room of thousands are never asked. */
+  get frames(): Fields[] {
+    return this.#frames.map((frame) => {
+      const read: unknown = typeof frame === "string" ? JSON.parse(frame) : readMessagePack(frame);
+      return Object.assign({}, read);
+    });
+  }
+
   /** What came since the last call. */
   take(): Fields[] {
-    return this.frames.splice(0);
+    const { frames } = this;
+    this.#frames.length = 0;
+    return frames;
   }
 }
 
@@ -187,14 +200,14 @@ export class HubRig {
   }
 
   /** A connection on `/ws` that has been greeted; its greeting is taken. */
-  connect(userId: string): { socket: KeptSocket; connection: Connection } {
+  connect(userId: string, codec: Codec = jsonCodec): { socket: KeptSocket; connection: Connection } {
     const endpoint = findEndpoint("/ws");
     if (endpoint === undefined) throw new Error("no endpoint");
     this.#count += 1;
     const connection = new Connection({
       id: `c${this.#count}`,
       endpoint,
-      codec: jsonCodec,
+      codec,
       client: { address: "192.0.2.1", key: "192.0.2.1", isProxied: false },
       sendsPingFrames: false,
       pingSlot: this.hub.nextPingSlot(),
@@ -209,8 +222,8 @@ export class HubRig {
     return { socket, connection };
   }
 
-  member(userId: string, roomSlug: string): { socket: KeptSocket; connection: Connection } {
-    const joined = this.connect(userId);
+  member(userId: string, roomSlug: string, codec?: Codec): { socket: KeptSocket; connection: Connection } {
+    const joined = this.connect(userId, codec);
     this.receive(joined.connection, { type: "join_room", roomSlug });
     joined.socket.take();
     return joined;

@@ -102,7 +102,14 @@ export const PARTS: readonly Part[] = [
     ...server,
   },
   { name: "main", files: ["main.ts"], allow: ["config.ts", "node.ts"], allowTypesOnly: ["observe/"], ...server },
-  { name: "cli", files: ["cli.ts"], allow: ["config.ts", "credentials.ts", "main.ts"], allowTypesOnly: [], ...server },
+  { name: "health-check", files: ["health-check.ts"], allow: ["config.ts"], allowTypesOnly: [], ...server },
+  {
+    name: "cli",
+    files: ["cli.ts"],
+    allow: ["config.ts", "credentials.ts", "health-check.ts", "main.ts"],
+    allowTypesOnly: [],
+    ...server,
+  },
   {
     name: "index",
     files: ["index.ts"],

@@ -1,4 +1,5 @@
-import { connect, type NetConnectOpts, type Socket } from "node:net";
+import { connect, type Socket } from "node:net";
+import { connect as connectTls } from "node:tls";
 import { encodeFrame, type FrameToSend, OPCODE, parseFrame, type ReceivedFrame } from "./frames.ts";
 import { type HttpResponse, parseResponse, type UpgradeRequest, upgradeRequest } from "./http.ts";
 
@@ -10,6 +11,13 @@ export interface PeerOptions {
   readonly autoPong?: boolean;
   /** Answer the server's close frame, as RFC 6455 section 5.5.1 asks. */
   readonly autoClose?: boolean;
+}
+
+export interface TlsTarget {
+  readonly port: number;
+  readonly ca: string;
+  /** Where the server sees it come from: any of 127.0.0.0/8. */
+  readonly localAddress?: string;
 }
 
 export interface Closed {
@@ -62,11 +70,17 @@ export class RawPeer {
   }
 
   static connect(port: number, host = "127.0.0.1", options: PeerOptions = {}): Promise<RawPeer> {
-    return RawPeer.#open({ port, host }, options);
+    return RawPeer.#open(connect({ port, host }), "connect", options);
   }
 
   static connectUnix(path: string, options: PeerOptions = {}): Promise<RawPeer> {
-    return RawPeer.#open({ path }, options);
+    return RawPeer.#open(connect({ path }), "connect", options);
+  }
+
+  /** Over TLS to `localhost`, whose certificate has to be signed by `ca`. */
+  static connectTls(target: TlsTarget, options: PeerOptions = {}): Promise<RawPeer> {
+    const socket = connectTls({ ...target, host: "127.0.0.1", servername: "localhost" });
+    return RawPeer.#open(socket, "secureConnect", options);
   }
 
   /** Connects and upgrades; rejects unless the answer is 101. */
@@ -78,11 +92,10 @@ export class RawPeer {
     throw new Error(`upgrade answered ${response.status}: ${response.body}`);
   }
 
-  static #open(target: NetConnectOpts, options: PeerOptions): Promise<RawPeer> {
+  static #open(socket: Socket, connected: "connect" | "secureConnect", options: PeerOptions): Promise<RawPeer> {
     return new Promise((resolve, reject) => {
-      const socket = connect(target);
       socket.once("error", reject);
-      socket.once("connect", () => {
+      socket.once(connected, () => {
         socket.off("error", reject);
         resolve(new RawPeer(socket, options));
       });

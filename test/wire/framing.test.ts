@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { encodeFrame, OPCODE } from "../support/frames.ts";
 import { expectServed } from "../support/bystander.ts";
+import { BROKEN_CLOSES, BROKEN_FRAMES, BROKEN_TEXTS, HUGE_LENGTHS, hex } from "../support/hostile-frames.ts";
 import { type EchoServer, startEcho } from "../support/echo.ts";
 import { RawPeer } from "../support/peer.ts";
 
@@ -26,8 +27,6 @@ afterEach(async () => {
   await server.stop();
 });
 
-const hex = (text: string): Buffer => Buffer.from(text.replaceAll(" ", ""), "hex");
-
 /** The connection ends; a close frame, if one came, has one of the codes; nothing reached the application. */
 async function expectEnded(attacker: RawPeer, codes: readonly number[]): Promise<void> {
   await attacker.ended();
@@ -35,41 +34,15 @@ async function expectEnded(attacker: RawPeer, codes: readonly number[]): Promise
   expect(server.received).toEqual([]);
 }
 
-const opcodes = (...list: string[]): [string, string][] =>
-  list.map((o) => [`reserved opcode ${o}`, `${o} 80 00000000`]);
-
 describe("ends the connection with 1002, delivering nothing, for", () => {
-  test.each([
-    ["an unmasked text", "81 05 68656c6c6f"],
-    ["an unmasked ping", "89 00"],
-    ...opcodes("83", "84", "85", "86", "87", "8b", "8c", "8d", "8e", "8f"),
-    ["RSV1 without an extension", "c1 85 00000000 68656c6c6f"],
-    ["RSV2", "a1 85 00000000 68656c6c6f"],
-    ["RSV3", "91 85 00000000 68656c6c6f"],
-    ["RSV1 on a ping", "c9 80 00000000"],
-    ["a ping of 126 bytes", `89 fe 007e 00000000 ${"61".repeat(126)}`],
-    ["a pong of 126 bytes", `8a fe 007e 00000000 ${"61".repeat(126)}`],
-    ["a close of 126 bytes", `88 fe 007e 00000000 03e8 ${"61".repeat(124)}`],
-    ["a fragmented ping", "09 80 00000000"],
-    ["a fragmented close", "08 82 00000000 03e8"],
-    ["a continuation of nothing", "80 85 00000000 68656c6c6f"],
-    ["an open continuation of nothing", "00 85 00000000 68656c6c6f"],
-    ["a text inside a text", "01 81 00000000 61 81 81 00000000 62"],
-    ["a binary begun inside a text", "01 81 00000000 61 02 81 00000000 62"],
-    ["a continuation after a whole message was begun twice", "02 81 00000000 61 82 81 00000000 62 80 80 00000000"],
-  ])("%s", async (_what, bytes) => {
+  test.each(BROKEN_FRAMES)("%s", async (_what, bytes) => {
     peer.writeRaw(hex(bytes));
     await expectEnded(peer, [1002]);
   });
 });
 
 describe("ends the connection for", () => {
-  test.each([
-    ["a length of 2^64-1", "82 ff ffffffffffffffff 00000000"],
-    ["a length of 2^63-1", "82 ff 7fffffffffffffff 00000000"],
-    ["a length of 2^32", "82 ff 0000000100000000 00000000"],
-    ["a length of one over the limit", "82 ff 0000000000010001 00000000"],
-  ])("%s, from the header alone", async (_what, bytes) => {
+  test.each(HUGE_LENGTHS)("%s, from the header alone", async (_what, bytes) => {
     const before = process.memoryUsage().rss;
     const attackers = await Promise.all(Array.from({ length: 50 }, () => RawPeer.open(server.port)));
     for (const attacker of attackers) attacker.writeRaw(hex(bytes));
@@ -186,10 +159,7 @@ describe("a close frame", () => {
     },
   );
 
-  test.each([
-    ["of one byte", "88 81 00000000 03"],
-    ["with a reason that is no UTF-8", "88 84 00000000 03e8 c328"],
-  ])("%s ends the connection", async (_what, bytes) => {
+  test.each(BROKEN_CLOSES)("%s ends the connection", async (_what, bytes) => {
     peer.writeRaw(hex(bytes));
     await expectEnded(peer, [1002, 1007]);
   });
@@ -202,16 +172,7 @@ describe("a close frame", () => {
 });
 
 describe("text that is no UTF-8 ends the connection with 1007 and is not delivered", () => {
-  test.each([
-    ["a broken sequence", "81 82 00000000 c328"],
-    ["an overlong form", "81 82 00000000 c0af"],
-    ["a surrogate", "81 83 00000000 eda080"],
-    ["a code point over U+10FFFF", "81 84 00000000 f4908080"],
-    ["a truncated character", "81 82 00000000 e282"],
-    ["a lone continuation byte", "81 81 00000000 80"],
-    ["the byte ff", "81 81 00000000 ff"],
-    ["a character that its second fragment breaks", "01 81 00000000 c3 80 81 00000000 28"],
-  ])("%s", async (_what, bytes) => {
+  test.each(BROKEN_TEXTS)("%s", async (_what, bytes) => {
     peer.writeRaw(hex(bytes));
     await expectEnded(peer, [1007]);
   });

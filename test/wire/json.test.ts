@@ -88,6 +88,36 @@ describe("is an invalid message, answered briefly and without what was sent", ()
     ["64 KB as a frame id", ping(`"id":"${"i".repeat(60_000)}"`)],
     ["64 KB as a cursor", `{"type":"presence","roomSlug":"r","after":"${"a".repeat(60_000)}"}`],
     ["isTyping as a text", '{"type":"typing","roomSlug":"r","isTyping":"true"}'],
+    ["isTyping as null", '{"type":"typing","roomSlug":"r","isTyping":null}'],
+    ["a frame id that is a fraction", ping('"id":1.5')],
+    ["a frame id that is null", ping('"id":null')],
+    ["a frame id that is a list", ping('"id":[1]')],
+    ["a cursor that is a number", '{"type":"presence","roomSlug":"r","after":5}'],
+    ["a cursor below nothing", '{"type":"presence","roomSlug":"r","after":"-1"}'],
+    ["a cursor over 2^53", '{"type":"presence","roomSlug":"r","after":"9007199254740993"}'],
+    ["a room and a topic", '{"type":"presence","roomSlug":"r","topic":"room:r"}'],
+    ["a room that is an object with toString", '{"type":"join_room","roomSlug":{"toString":"r"}}'],
+    ["a batch with null in it", '[{"type":"ping"},null]'],
+    ["batches in a batch", `[${nested("[", "]", 30)}]`],
+    ["an unclosed text", '{"type":"ping'],
+    ["a raw line feed in a text", ping('"x":"\n"')],
+    ["a raw tab in a text", ping('"x":"\t"')],
+    ["an escape without its digits", ping('"x":"\\u12"')],
+    ["a fraction without digits", ping('"x":1.')],
+    ["a fraction without a head", ping('"x":.5')],
+    ["an exponent without digits", ping('"x":1e')],
+    ["a lone minus", ping('"x":-')],
+    ["Infinity", ping('"x":Infinity')],
+    ["a literal in capitals", ping('"x":True')],
+    ["a missing value", ping('"x":')],
+    ["a missing comma", '{"type":"ping" "x":1}'],
+    ["a doubled comma", '{"type":"ping",,"x":1}'],
+    ["a colon for a comma", '{"type":"ping":"x"}'],
+    ["a number as a key", '{"type":"ping",1:1}'],
+    ["a form feed between tokens", '{"type":\f"ping"}'],
+    ["a no-break space between tokens", '{"type":\u00a0"ping"}'],
+    ["a closing bracket too many", '{"type":"ping"}}'],
+    ["brackets that do not match", ping('"x":[1}')],
   ])("%s", async (_what, text) => {
     const error = await answerTo(text);
     expect(error).toMatchObject({ type: "error", code: "BAD_MESSAGE", message: "Invalid message format" });
@@ -112,6 +142,37 @@ describe("is a message like any other", () => {
   ])("%s", async (_what, text) => {
     expect(await answerTo(text)).toMatchObject({ type: "pong" });
   });
+});
+
+describe("before authentication", () => {
+  test.each([
+    "null",
+    "[]",
+    '""',
+    "0",
+    "true",
+    "[null]",
+    "{}",
+    "",
+    " ",
+    '{"type":"publish"}',
+    "[".repeat(8_000),
+    '{"type":null}',
+  ])("a first frame %j is answered that authentication comes first", async (text) => {
+    const stranger = await node.upgraded({ path: "/" });
+    stranger.text(text);
+    expect(await stranger.json()).toMatchObject({ type: "error", code: "AUTH_REQUIRED" });
+  });
+
+  test.each(["1", "null", "true", '["a.b.c"]', '{"toString":"a.b.c"}', '""', '"a.b.c"'])(
+    "the token %s is refused with 4001",
+    async (value) => {
+      const stranger = await node.upgraded({ path: "/" });
+      stranger.text(`{"type":"auth","token":${value}}`);
+      expect(await stranger.json()).toMatchObject({ type: "auth_error" });
+      expect((await stranger.closed()).code).toBe(4001);
+    },
+  );
 });
 
 test("of a room named twice the last one is checked and served", async () => {

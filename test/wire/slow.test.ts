@@ -33,19 +33,25 @@ test("a dripped handshake is ended by its own deadline, and others are served me
   await echo.stop();
 }, 25_000);
 
-test("a frame that never ends is no sign of life: the heartbeat ends its connection", async () => {
-  const node = await TestNode.start({ PING_INTERVAL_MS: "200", PONG_TIMEOUT_MS: "800" });
+test("frames that never end are no sign of life: the heartbeat ends their 200 connections", async () => {
+  const node = await TestNode.start({
+    ...{ PING_INTERVAL_MS: "200", PONG_TIMEOUT_MS: "1500", MAX_CONNECTIONS_PER_USER: "1000" },
+    ...{ HANDSHAKES_PER_SECOND: "1000", HANDSHAKE_BURST: "1000" },
+  });
   try {
     const bystander = await node.member("bob", "r");
     // A pong of its own would lie in the middle of the frame.
     const request = { path: `/ws?token=${token({ sub: "ada" })}` };
-    using peer = await RawPeer.open(node.port, request, { autoPong: false });
+    const opened = Array.from({ length: 200 }, () => RawPeer.open(node.port, request, { autoPong: false }));
+    const peers = await Promise.all(opened);
     const header = [0x81, 0xfe, 0xea, 0x60, 0, 0, 0, 0];
-    drip(peer, Uint8Array.from([...header, ...Array.from({ length: 60_000 }, () => 0x61)]), 50);
-    await peer.ended(10_000);
-    expect((await node.metrics()).get("tautline_heartbeats_lost_total")).toBe(1);
+    const frame = Uint8Array.from([...header, ...Array.from({ length: 60_000 }, () => 0x61)]);
+    for (const peer of peers) drip(peer, frame, 100);
+    await Promise.all(peers.map((peer) => peer.ended(10_000)));
+    expect((await node.metrics()).get("tautline_heartbeats_lost_total")).toBe(200);
     bystander.send({ type: "ping" });
     expect(await bystander.jsonOfType("pong")).toMatchObject({ type: "pong" });
+    for (const peer of peers) peer.destroy();
   } finally {
     await node.stop();
   }

@@ -1,0 +1,63 @@
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { SECRET } from "./node.ts";
+
+const MAIN = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
+
+/** A node in a process of its own, whose memory is not the test's. */
+export class NodeProcess {
+  readonly port: number;
+  readonly #child: Bun.Subprocess;
+  readonly #directory: string;
+
+  private constructor(child: Bun.Subprocess, port: number, directory: string) {
+    this.#child = child;
+    this.port = port;
+    this.#directory = directory;
+  }
+
+  static async start(settings: Record<string, string> = {}): Promise<NodeProcess> {
+    const directory = mkdtempSync(join(tmpdir(), "tautline-"));
+    const own = { NODE_ENV: "test", HOST: "127.0.0.1", PORT: "0", JWT_SECRET: SECRET, ACCOUNTS: "off" };
+    const child = Bun.spawn([process.execPath, MAIN], {
+      env: { ...own, AUDIT_FILE: join(directory, "audit.log"), OVERLOAD_DELAY_MS: "60000", ...settings },
+      stdout: "pipe",
+      stderr: "ignore",
+    });
+    return new NodeProcess(child, await portIn(child.stdout), directory);
+  }
+
+  get isRunning(): boolean {
+    return this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
+  /** The memory that it holds now. */
+  get residentBytes(): number {
+    const kibibytes = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${this.#child.pid}/status`, "utf8"))?.[1];
+    return Number(kibibytes) * 1_024;
+  }
+
+  async stop(): Promise<void> {
+    this.#child.kill("SIGKILL");
+    await this.#child.exited;
+    rmSync(this.#directory, { recursive: true, force: true });
+  }
+}
+
+/** The port of the start line. What comes behind it is read on, for a full pipe would stop the node. */
+function portIn(output: ReadableStream<Uint8Array>): Promise<number> {
+  const port = Promise.withResolvers<number>();
+  const read = async (): Promise<void> => {
+    let said = "";
+    for await (const chunk of output) {
+      if (said.length < 10_000) said += Buffer.from(chunk).toString();
+      const found = /listens on http:\/\/127\.0\.0\.1:(\d+)/.exec(said)?.[1];
+      if (found !== undefined) port.resolve(Number(found));
+    }
+    port.reject(new Error("the node ended before it listened"));
+  };
+  void read().catch(port.reject);
+  return port.promise;
+}
