@@ -5,12 +5,23 @@ import { broadcast } from "./load/broadcast.ts";
 import { isPinned } from "./load/children.ts";
 import { handshake } from "./load/handshake.ts";
 import { memory } from "./load/memory.ts";
+import { mixed } from "./load/mixed.ts";
+import { presence } from "./load/presence.ts";
+import { recovery } from "./load/recovery.ts";
 import { writeReport } from "./load/report.ts";
 import { FULL, QUICK, Rig } from "./load/rig.ts";
 import { table, type Row } from "./load/row.ts";
 import { start } from "./load/start.ts";
 
-const SCENARIOS: Readonly<Record<string, (rig: Rig) => Promise<Row[]>>> = { broadcast, handshake, memory, start };
+const SCENARIOS: Readonly<Record<string, (rig: Rig) => Promise<Row[]>>> = {
+  broadcast,
+  mixed,
+  handshake,
+  recovery,
+  presence,
+  memory,
+  start,
+};
 
 const { values: options } = parseArgs({
   options: {

@@ -1,79 +1,16 @@
-import { boundBy, describeLoad, loadOf } from "./bound.ts";
-import type { BroadcastReport } from "./orders.ts";
-import type { Rig, Side } from "./rig.ts";
-import { thousands, withSpread, type Row } from "./row.ts";
-import { median, pairedRatios } from "./statistics.ts";
+import { fanOut, type Shape } from "./fan-out.ts";
+import type { Rig } from "./rig.ts";
+import type { Row } from "./row.ts";
 
-interface Shape {
-  readonly rooms: number;
-  readonly members: number;
-  readonly inFlight: number;
-  readonly atLeast: number;
-}
+const all = { scenario: "broadcast", isMixed: false };
 
 const SHAPES: readonly Shape[] = [
-  { rooms: 1, members: 1_000, inFlight: 8, atLeast: 0.85 },
-  { rooms: 100, members: 10, inFlight: 1, atLeast: 0.75 },
+  { ...all, rooms: 1, members: 1_000, inFlight: 8, atLeast: 0.85 },
+  { ...all, rooms: 100, members: 10, inFlight: 1, atLeast: 0.75 },
 ];
-
-/** Longer than the tick in which presence of a full room is announced. */
-const QUIET_MS = 1_300;
 
 export async function broadcast(rig: Rig): Promise<Row[]> {
   const rows: Row[] = [];
-  for (const shape of SHAPES) rows.push(await measure(rig, shape));
+  for (const shape of SHAPES) rows.push(await fanOut(rig, shape));
   return rows;
-}
-
-async function measure(rig: Rig, shape: Shape): Promise<Row> {
-  const bare = await rig.bare();
-  const subject = await rig.subject();
-  try {
-    await Promise.all([enter(rig, subject, shape), enter(rig, bare, shape)]);
-    const ours: BroadcastReport[] = [];
-    const theirs: BroadcastReport[] = [];
-    for (let round = 0; round < rig.plan.rounds; round++) {
-      // A B, then B A: neither side is always the first after a rest.
-      if (round % 2 === 0) ours.push(await run(rig, subject));
-      theirs.push(await run(rig, bare));
-      if (round % 2 === 1) ours.push(await run(rig, subject));
-    }
-    return row(shape, ours, theirs);
-  } finally {
-    await Promise.all([subject.stop(), bare.stop()]);
-  }
-}
-
-async function enter(rig: Rig, side: Side, shape: Shape): Promise<void> {
-  const { rooms, members, inFlight } = shape;
-  await rig.open(side, { users: rooms * members, usersPerRoom: members, inFlight });
-  await side.generator.order<"quiet">({ do: "quiet", forMs: QUIET_MS });
-}
-
-function run(rig: Rig, side: Side): Promise<BroadcastReport> {
-  const { warmupMs, measureMs } = rig.plan;
-  return side.generator.order<"broadcast">({ do: "broadcast", warmupMs, measureMs });
-}
-
-const perSecond = (report: BroadcastReport): number => (report.deliveries * 1000) / report.elapsedMs;
-const perCpuSecond = (report: BroadcastReport): number => (report.deliveries * 1000) / report.serverCpuMs;
-
-function row(shape: Shape, ours: readonly BroadcastReport[], theirs: readonly BroadcastReport[]): Row {
-  const throughput = pairedRatios(ours.map(perSecond), theirs.map(perSecond));
-  const perCpu = pairedRatios(ours.map(perCpuSecond), theirs.map(perCpuSecond));
-  const [ourLoad, theirLoad] = [loadOf(ours), loadOf(theirs)];
-  const isServerBound = boundBy(ourLoad) === "server" && boundBy(theirLoad) === "server";
-  return {
-    scenario: `broadcast ${shape.rooms} × ${shape.members}, ${shape.inFlight} in flight`,
-    ours: `${thousands(median(ours.map(perSecond)))}/s`,
-    bare: `${thousands(median(theirs.map(perSecond)))}/s`,
-    ratio: withSpread(throughput),
-    cpuRatio: withSpread(perCpu),
-    // A rate that the generator limits says nothing about the server; what a delivery costs it does.
-    counted: median(isServerBound ? throughput : perCpu),
-    target: { is: "at least", value: shape.atLeast },
-    targetText: `≥ ${shape.atLeast} ${isServerBound ? "ratio" : "per CPU"}`,
-    boundBy: `${describeLoad(ourLoad)} / ${describeLoad(theirLoad)}`,
-    rounds: { tautline: ours, bare: theirs },
-  };
 }

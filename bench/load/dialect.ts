@@ -1,5 +1,6 @@
 /** How the generator speaks to either server: the same rooms and messages, with and without an application behind them. */
 import { handshake, textFrame } from "./client-frames.ts";
+import type { Position } from "./missed.ts";
 import { hs256Token } from "./tokens.ts";
 
 export type DialectName = "tautline" | "tautline-anonymous" | "bare" | "bare-greeting";
@@ -12,12 +13,14 @@ export interface Newcomer {
   readonly secret: string;
   readonly jti: string;
   readonly issuedAtS: number;
+  /** Asks for MessagePack, where the server speaks it. */
+  readonly msgpack: boolean;
 }
 
 export interface Dialect {
   request(who: Newcomer): Uint8Array;
-  /** Sent once connected; null when the request said it all. */
-  join(room: string): Uint8Array | null;
+  /** Sent once connected; null when the request said it all. With a position the client asks for what it missed. */
+  join(room: string, recover: Position | null): Uint8Array | null;
   /** The server sends a frame after the upgrade, and the connection counts as open with it. */
   readonly greets: boolean;
 }
@@ -31,8 +34,13 @@ const bare: Dialect = {
 export const DIALECTS: Readonly<Record<DialectName, Dialect>> = {
   tautline: {
     request: (who) =>
-      handshake(who.port, "/ws", [`Authorization: Bearer ${hs256Token(who.secret, who.user, who.jti, who.issuedAtS)}`]),
-    join: (room) => textFrame(JSON.stringify({ type: "join_room", roomSlug: room })),
+      handshake(who.port, "/ws", [
+        `Authorization: Bearer ${hs256Token(who.secret, who.user, who.jti, who.issuedAtS)}`,
+        ...(who.msgpack ? ["Sec-WebSocket-Protocol: msgpack"] : []),
+      ]),
+    // Also where the connection is MessagePack: the server takes either from any client.
+    join: (room, recover) =>
+      textFrame(JSON.stringify({ type: "join_room", roomSlug: room, ...(recover !== null && { recover }) })),
     greets: true,
   },
   // The forwarded header of a proxy that nobody named lifts the limit on pending connections of one address.

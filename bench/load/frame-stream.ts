@@ -1,10 +1,9 @@
-/**
- * Reads the server's half of a WebSocket byte stream (RFC 6455 section 5.2) and counts, without copying payloads.
- * Frames are told apart by the first letter of their `type`, which the server writes first: `{"type":"n…` is `new_message`.
- */
+import { binaryLetter, LETTER_WITHIN, textLetter } from "./frame-letter.ts";
 
-const TYPE_AT = '{"type":"'.length;
+/** Reads the server's half of a WebSocket byte stream (RFC 6455 section 5.2) and counts, without copying payloads. */
+
 const TEXT = 0x81;
+const BINARY = 0x82;
 const CLOSE = 0x88;
 const PING = 0x89;
 const LETTER_BROADCAST = "n".charCodeAt(0);
@@ -14,9 +13,12 @@ const LETTER_USER = "u".charCodeAt(0);
 /** More than any frame that is kept whole; presence lists, which are longer, are skipped unread. */
 const MAX_KEPT_BYTES = 1 << 20;
 
+/** The payloads are views that are good until the call returns. */
 export interface FrameEvents {
   /** Every text frame that is neither a broadcast, an acknowledgement, nor presence. */
-  text(payload: string): void;
+  text(payload: Uint8Array): void;
+  /** The same in MessagePack. */
+  binary(payload: Uint8Array): void;
   ping(payload: Uint8Array): void;
   /** The close code, 1005 when there is none. */
   closed(code: number): void;
@@ -27,7 +29,7 @@ export interface FrameEvents {
 export class FrameStream {
   broadcasts = 0;
   acknowledgements = 0;
-  /** Presence of others: counted, so that a run can wait for quiet, but no part of any figure. */
+  /** Presence of others: counted, so that a run can wait for quiet. */
   presences = 0;
   bytes = 0;
   readonly #events: FrameEvents;
@@ -60,21 +62,10 @@ export class FrameStream {
             ? ((chunk[at + 2] ?? 0) << 8) | (chunk[at + 3] ?? 0)
             : readLength64(chunk, at + 2);
       const frameBytes = headerBytes + payloadBytes;
-      if (opening === TEXT && payloadBytes > TYPE_AT) {
-        if (left <= headerBytes + TYPE_AT) break;
-        const letter = chunk[at + headerBytes + TYPE_AT] ?? 0;
-        if (letter === LETTER_BROADCAST) {
-          this.broadcasts++;
-          at += frameBytes;
-          continue;
-        }
-        if (letter === LETTER_ACKNOWLEDGEMENT) {
-          this.acknowledgements++;
-          at += frameBytes;
-          continue;
-        }
-        if (letter === LETTER_PRESENCE || letter === LETTER_USER) {
-          this.presences++;
+      if ((opening === TEXT || opening === BINARY) && payloadBytes >= LETTER_WITHIN) {
+        if (left < headerBytes + LETTER_WITHIN) break;
+        const payload = at + headerBytes;
+        if (this.#count(opening === TEXT ? textLetter(chunk, payload) : binaryLetter(chunk, payload))) {
           at += frameBytes;
           continue;
         }
@@ -92,8 +83,17 @@ export class FrameStream {
     }
   }
 
+  #count(letter: number): boolean {
+    if (letter === LETTER_BROADCAST) this.broadcasts++;
+    else if (letter === LETTER_ACKNOWLEDGEMENT) this.acknowledgements++;
+    else if (letter === LETTER_PRESENCE || letter === LETTER_USER) this.presences++;
+    else return false;
+    return true;
+  }
+
   #deliver(opening: number, payload: Uint8Array): void {
-    if (opening === TEXT) this.#events.text(Buffer.from(payload).toString("utf8"));
+    if (opening === TEXT) this.#events.text(payload);
+    else if (opening === BINARY) this.#events.binary(payload);
     else if (opening === PING) this.#events.ping(payload);
     else if (opening === CLOSE) {
       const code = payload.length < 2 ? 1005 : ((payload[0] ?? 0) << 8) | (payload[1] ?? 0);

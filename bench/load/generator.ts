@@ -1,14 +1,33 @@
 /** The load generator's process: takes orders over IPC, carries out one at a time, ends with its parent. */
+import { arrive } from "./arrivals.ts";
 import { Fleet } from "./fleet.ts";
 import { parseOrder, type Order, type Report } from "./orders.ts";
+import { broadcast, publish } from "./traffic.ts";
 
 const fleet = new Fleet();
 
 async function carryOut(order: Order): Promise<Report> {
-  if (order.do === "open") return fleet.open(order);
-  if (order.do === "broadcast") return fleet.broadcast(order.warmupMs, order.measureMs);
-  if (order.do === "quiet") await fleet.quiet(order.forMs);
-  else await fleet.close();
+  switch (order.do) {
+    case "open":
+      return fleet.open(order);
+    case "broadcast":
+      return broadcast(fleet, order.warmupMs, order.measureMs);
+    case "reconnect":
+      return fleet.reconnect(order);
+    case "arrive":
+      return arrive(fleet, order.overMs, order.quietMs);
+    case "quiet":
+      await fleet.quiet(order.forMs);
+      break;
+    case "publish":
+      await publish(fleet, order.messages);
+      break;
+    case "cut":
+      await fleet.cut();
+      break;
+    case "close":
+      await fleet.close();
+  }
   return { done: order.do };
 }
 

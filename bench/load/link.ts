@@ -1,13 +1,17 @@
 import type { Socket } from "bun";
+import { unpack } from "msgpackr";
 import { ChatBatch, pongFrame } from "./client-frames.ts";
 import { FrameStream, type FrameEvents } from "./frame-stream.ts";
+import { isPosition, type Missed, type Position } from "./missed.ts";
 
 const HEAD_END = "\r\n\r\n";
 const MAX_HEAD_BYTES = 16 * 1024;
 
 /** What a connection tells the fleet it belongs to. */
 export interface LinkOwner {
-  /** Upgraded, greeted and joined, as far as its plan says. */
+  /** The upgrade succeeded; nothing else has come yet. */
+  upgraded(link: Link): void;
+  /** Upgraded, greeted and joined, as far as its plan says; again for each later join. */
   opened(link: Link): void;
   /** The run is broken: a frame that must not be there, a refusal, a connection that ended. */
   failed(reason: string): void;
@@ -18,6 +22,8 @@ export interface LinkPlan {
   readonly request: Uint8Array;
   readonly greets: boolean;
   readonly join: Uint8Array | null;
+  /** What the answer to the join must bring; null for a join that recovers nothing. */
+  readonly missed: Missed | null;
   /** Null for a member that only listens. */
   readonly chat: ChatBatch | null;
   readonly inFlight: number;
@@ -27,20 +33,21 @@ export interface LinkPlan {
 /** One raw TCP connection that speaks just enough WebSocket to be counted. */
 export class Link implements FrameEvents {
   readonly stream = new FrameStream(this);
-  readonly room: number;
+  readonly plan: LinkPlan;
   sent = 0;
-  isSending = false;
+  /** How many messages it may have sent in the end. */
+  quota = 0;
   isClosing = false;
+  /** Where it stood in its room when it joined. */
+  position: Position | null = null;
   readonly #owner: LinkOwner;
-  readonly #plan: LinkPlan;
   #socket: Socket<Link> | null = null;
   #head: Buffer | null = Buffer.alloc(0);
   #awaits: "connected" | "room_joined" | null;
 
   constructor(owner: LinkOwner, plan: LinkPlan) {
     this.#owner = owner;
-    this.#plan = plan;
-    this.room = plan.room;
+    this.plan = plan;
     this.#awaits = plan.greets ? "connected" : null;
   }
 
@@ -52,28 +59,38 @@ export class Link implements FrameEvents {
 
   start(socket: Socket<Link>): void {
     this.#socket = socket;
-    this.#write(this.#plan.request);
+    this.#write(this.plan.request);
   }
 
   receive(chunk: Uint8Array): void {
     if (this.#head !== null) return this.#readHead(chunk);
     this.stream.read(chunk);
-    if (this.isSending) this.pump();
+    if (this.sent < this.quota) this.pump();
   }
 
   /** Sends as many messages as are not in flight: one is, until both its acknowledgement and the sender's own copy came. */
   pump(): void {
-    const { chat, inFlight } = this.#plan;
+    const { chat, inFlight } = this.plan;
     if (chat === null) return;
     const done = Math.min(this.stream.acknowledgements, this.stream.broadcasts);
-    const free = inFlight - (this.sent - done);
+    const free = Math.min(inFlight - (this.sent - done), this.quota - this.sent);
     if (free <= 0) return;
     this.sent += free;
     this.#write(chat.next(free));
   }
 
+  get room(): number {
+    return this.plan.room;
+  }
+
   get isSender(): boolean {
-    return this.#plan.chat !== null;
+    return this.plan.chat !== null;
+  }
+
+  /** Once it is open. */
+  join(request: Uint8Array): void {
+    this.#awaits = "room_joined";
+    this.#write(request);
   }
 
   end(): void {
@@ -81,22 +98,43 @@ export class Link implements FrameEvents {
     this.#socket?.end();
   }
 
+  /** As when the network breaks: a reset, and no close frame. */
+  cut(): void {
+    this.isClosing = true;
+    this.#socket?.terminate();
+  }
+
   ended(): void {
     if (!this.isClosing) this.#owner.failed("a connection ended during the run");
     this.#owner.closed(this);
   }
 
-  text(payload: string): void {
-    const frame: unknown = JSON.parse(payload);
+  text(payload: Uint8Array): void {
+    const { missed } = this.plan;
+    if (missed !== null && this.#awaits === "room_joined") {
+      if (!missed.isWhole(payload)) return this.#owner.failed("a client did not recover exactly what it missed");
+      this.position = missed.until;
+      return this.#joined();
+    }
+    this.#answered(JSON.parse(Buffer.from(payload.buffer, payload.byteOffset, payload.length).toString("utf8")));
+  }
+
+  binary(payload: Uint8Array): void {
+    this.#answered(unpack(payload));
+  }
+
+  #answered(frame: unknown): void {
     const type = typeof frame === "object" && frame !== null && "type" in frame ? frame.type : null;
     if (this.#awaits === null || type !== this.#awaits) {
       const code = typeof frame === "object" && frame !== null && "code" in frame ? ` ${String(frame.code)}` : "";
       return this.#owner.failed(`an unexpected frame came: ${String(type)}${code}`);
     }
-    if (type === "connected" && this.#plan.join !== null) {
-      this.#awaits = "room_joined";
-      return this.#write(this.#plan.join);
-    }
+    if (type === "connected" && this.plan.join !== null) return this.join(this.plan.join);
+    if (type === "room_joined" && isPosition(frame)) this.position = { offset: frame.offset, epoch: frame.epoch };
+    this.#joined();
+  }
+
+  #joined(): void {
     this.#awaits = null;
     this.#owner.opened(this);
   }
@@ -127,6 +165,7 @@ export class Link implements FrameEvents {
       return this.#owner.failed(`an upgrade was answered ${status} ${code}`.trimEnd());
     }
     this.#head = null;
+    this.#owner.upgraded(this);
     if (this.#awaits === null) this.#owner.opened(this);
     const rest = head.subarray(end + HEAD_END.length);
     if (rest.length > 0) this.receive(rest);

@@ -14,6 +14,8 @@ const orderSchema = v.variant("do", [
     users: count,
     usersPerRoom: count,
     inFlight: count,
+    /** Every second member of a room speaks MessagePack, where the server does. */
+    isMixed: v.boolean(),
     secret: v.string(),
     jti: v.string(),
     issuedAtS: count,
@@ -23,22 +25,48 @@ const orderSchema = v.variant("do", [
   /** Waits until no presence frame came for so long. */
   v.object({ do: v.literal("quiet"), forMs: count }),
   v.object({ do: v.literal("broadcast"), warmupMs: count, measureMs: count }),
+  /** So many messages from each sender, until everybody has them. */
+  v.object({ do: v.literal("publish"), messages: count }),
+  /** Everyone but the senders loses the connection. */
+  v.object({ do: v.literal("cut") }),
+  /** They come back, so many at once, and recover so many messages each. */
+  v.object({ do: v.literal("reconnect"), port: count, messages: count, atOnce: count }),
+  /** Those who are connected join one room, spread evenly over the time; until no presence frame came for `quietMs`. */
+  v.object({ do: v.literal("arrive"), overMs: count, quietMs: count }),
   v.object({ do: v.literal("close") }),
 ]);
 export type Order = v.InferOutput<typeof orderSchema>;
 export type OpenOrder = Extract<Order, { do: "open" }>;
+export type ReconnectOrder = Extract<Order, { do: "reconnect" }>;
 
 const usageEntries = { elapsedMs: v.number(), serverCpuMs: v.number(), generatorCpuMs: v.number() };
 const reportSchema = v.variant("done", [
   v.object({ done: v.literal("open"), ...usageEntries, opened: count }),
   v.object({ done: v.literal("quiet") }),
   v.object({ done: v.literal("broadcast"), ...usageEntries, deliveries: count, messages: count, bytes: count }),
+  v.object({ done: v.literal("publish") }),
+  v.object({ done: v.literal("cut") }),
+  /** `upgradedMs`: from the first connect to the last 101. */
+  v.object({ done: v.literal("reconnect"), ...usageEntries, opened: count, upgradedMs: v.number(), bytes: count }),
+  /** `latestMs`: how far a join was sent behind the schedule. */
+  v.object({
+    done: v.literal("arrive"),
+    ...usageEntries,
+    joined: count,
+    sentMs: v.number(),
+    joinedMs: v.number(),
+    latestMs: v.number(),
+    presences: count,
+    mostPresences: count,
+  }),
   v.object({ done: v.literal("close") }),
   v.object({ done: v.literal("failed"), reason: v.string() }),
 ]);
 export type Report = v.InferOutput<typeof reportSchema>;
 export type OpenReport = Extract<Report, { done: "open" }>;
 export type BroadcastReport = Extract<Report, { done: "broadcast" }>;
+export type ReconnectReport = Extract<Report, { done: "reconnect" }>;
+export type ArriveReport = Extract<Report, { done: "arrive" }>;
 
 /** What both sides of the wire used while a report's figures were taken. */
 export interface Usage {

@@ -4,6 +4,8 @@ import { join } from "node:path";
 import { Generator, scratch, startServer, type Server } from "./children.ts";
 import type { DialectName } from "./dialect.ts";
 import type { OpenOrder, OpenReport } from "./orders.ts";
+import { Probe } from "./probe.ts";
+import { Scrape } from "./scrape.ts";
 import { SPECIMEN, sampleFrames, type Samples } from "./samples.ts";
 
 export interface Plan {
@@ -17,6 +19,10 @@ export interface Plan {
   readonly memoryTo: number;
   readonly memoryRounds: number;
   readonly starts: number;
+  readonly recoveryClients: number;
+  readonly recoveryRounds: number;
+  readonly presenceUsers: number;
+  readonly presenceRounds: number;
 }
 
 export const FULL: Plan = {
@@ -29,6 +35,10 @@ export const FULL: Plan = {
   memoryTo: 18_000,
   memoryRounds: 3,
   starts: 9,
+  recoveryClients: 10_000,
+  recoveryRounds: 3,
+  presenceUsers: 10_000,
+  presenceRounds: 3,
 };
 
 export const QUICK: Plan = {
@@ -41,6 +51,10 @@ export const QUICK: Plan = {
   memoryTo: 4_000,
   memoryRounds: 1,
   starts: 3,
+  recoveryClients: 1_000,
+  recoveryRounds: 1,
+  presenceUsers: 1_000,
+  presenceRounds: 1,
 };
 
 /** A server with the generator that loads it. */
@@ -51,7 +65,8 @@ export interface Side {
   stop(): Promise<void>;
 }
 
-type OpenChoice = Pick<OpenOrder, "users" | "usersPerRoom" | "inFlight"> & Partial<Pick<OpenOrder, "jti" | "settleMs">>;
+type OpenChoice = Pick<OpenOrder, "users" | "usersPerRoom" | "inFlight"> &
+  Partial<Pick<OpenOrder, "isMixed" | "jti" | "settleMs">>;
 
 /** The settings that this load exceeds by its nature are raised; everything else is as it ships. */
 const RAISED = {
@@ -70,6 +85,7 @@ export class Rig {
   readonly isSelfCheck: boolean;
   readonly #root = join(import.meta.dir, "..", "..");
   readonly #secret = randomBytes(32).toString("hex");
+  readonly #metricsToken = randomBytes(32).toString("hex");
   readonly #issuedAtS = Math.floor(Date.now() / 1000);
   #samples: Samples | null = null;
   #started = 0;
@@ -92,6 +108,7 @@ export class Rig {
       HOST: "127.0.0.1",
       PORT: "0",
       JWT_SECRET: this.#secret,
+      METRICS_TOKEN: this.#metricsToken,
       AUDIT_FILE: join(scratch, `${serial}.audit`),
       DATABASE_URL: `sqlite://${join(scratch, `${serial}.db`)}`,
     });
@@ -126,8 +143,20 @@ export class Rig {
       jti: "0",
       issuedAtS: this.#issuedAtS,
       settleMs: 0,
+      isMixed: false,
       ...choice,
     });
+  }
+
+  probe(side: Side): Promise<Probe> {
+    return Probe.connect(side.server.port, this.#secret, this.#issuedAtS);
+  }
+
+  async scrape(side: Side): Promise<Scrape> {
+    const headers = { Authorization: `Bearer ${this.#metricsToken}` };
+    const answer = await fetch(`http://127.0.0.1:${side.server.port}/metrics`, { headers });
+    if (!answer.ok) throw new Error(`/metrics was answered ${answer.status}`);
+    return new Scrape(await answer.text());
   }
 
   #side(server: Server, dialect: DialectName): Side {

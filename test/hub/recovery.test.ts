@@ -25,6 +25,12 @@ describe("The parts of a recovery", () => {
     );
   });
 
+  test("count bytes, not letters", () => {
+    const wide = messages([300, 300]).map((each) => ({ ...each, body: { ...each.body, json: "€".repeat(300) } }));
+    expect(partsOf(wide, 1_927)).toHaveLength(2);
+    expect(partsOf(wide, 1_928)).toHaveLength(1);
+  });
+
   test("are one empty part when nothing was missed, and none when it cannot be recovered", () => {
     const at = { offset: 3, epoch: "e", messages: [] };
     expect(recoveryOf({ ...at, recovered: true }).parts).toEqual([[]]);
