@@ -29,6 +29,11 @@ export async function catchUp(
   }
 }
 
+/** Others have theirs between two parts, however fast the client reads. */
+function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
 async function sendMissed(
   hub: Hub,
   connection: Connection,
@@ -42,6 +47,7 @@ async function sendMissed(
     const more = index < rest.length - 1;
     const frame: Around<"recovered"> = { type: "recovered", ...room.place, more, timestamp: hub.clock.now() };
     connection.sendWith(frame, connection.codec.encodeMessages(part));
+    await turn();
   }
   let reached = position;
   for (;;) {
@@ -60,6 +66,7 @@ async function sendMissed(
       return;
     }
     for (const message of missed.messages) {
+      if (isCongested(hub, connection)) break;
       connection.socket.send(connection.codec.encodePositioned(message.body, message.offset, message.epoch));
       reached = message;
     }

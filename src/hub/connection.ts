@@ -34,6 +34,12 @@ export const WAITING_UNAUTHENTICATED: WaitingBounds = { frames: 64, bytes: 65_53
 export const WAITING: WaitingBounds = { frames: 16_384, bytes: 1_048_576 };
 export const PAUSE_BYTES = 65_536;
 
+export interface WaitingFrame {
+  readonly data: string | Uint8Array;
+  /** Monotonic. */
+  readonly arrivedMs: number;
+}
+
 /** What a waiting frame costs beside its own bytes. */
 export const WAITING_FRAME_BYTES = 64;
 
@@ -67,7 +73,7 @@ export class Connection {
   /** One of the places for unauthenticated connections. */
   holdsPendingPlace = false;
   /** Null unless an earlier frame waits for something. */
-  waiting: (string | Uint8Array)[] | null = null;
+  waiting: WaitingFrame[] | null = null;
   waitingBytes = 0;
   /** Nothing is read from the client until its waiting frames are handled. */
   isPaused = false;

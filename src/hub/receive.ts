@@ -2,7 +2,7 @@ import { ProtocolError } from "../protocol/codes.ts";
 import { decodeFrame } from "../protocol/decode.ts";
 import { BYTES_PER_TOKEN } from "../protocol/frames.ts";
 import type { Connection } from "./connection.ts";
-import { PAUSE_BYTES, WAITING, WAITING_FRAME_BYTES, WAITING_UNAUTHENTICATED } from "./connection.ts";
+import { PAUSE_BYTES, WAITING, type WaitingFrame, WAITING_FRAME_BYTES, WAITING_UNAUTHENTICATED } from "./connection.ts";
 import { asProtocolError, errorContext, errorFrame } from "./errors.ts";
 import type { Row } from "./handlers.ts";
 import { findRow } from "./handlers.ts";
@@ -34,11 +34,13 @@ type Decoded = Readonly<Record<string, unknown>>;
 export function receive(hub: Hub, connection: Connection, data: string | Uint8Array): void {
   hub.metrics.counters.messagesIn += 1;
   connection.lastSeenMs = hub.tickedAtMs;
-  if (connection.waiting !== null) enqueue(hub, connection, connection.waiting, data);
-  else process(hub, connection, data);
+  if (connection.waiting !== null)
+    enqueue(hub, connection, connection.waiting, { data, arrivedMs: hub.clock.monotonic() });
+  else process(hub, connection, data, null);
 }
 
-function process(hub: Hub, connection: Connection, data: string | Uint8Array): void {
+/** A frame that waited pays at the time at which it came: what it waited for is no fault of its sender. Null is now. */
+function process(hub: Hub, connection: Connection, data: string | Uint8Array, arrivedMs: number | null): void {
   if (connection.state === "gone") return;
   let decoded: Decoded | null = null;
   try {
@@ -46,12 +48,13 @@ function process(hub: Hub, connection: Connection, data: string | Uint8Array): v
       hub.endUnauthenticated(connection, "MESSAGE_TOO_LARGE");
       return;
     }
-    if (connection.state === "open" && data.length > MAX_READ_FIRST_LENGTH) chargeUnread(hub, connection, data);
-    decoded = decode(hub, connection, data);
+    if (connection.state === "open" && data.length > MAX_READ_FIRST_LENGTH)
+      chargeUnread(hub, connection, data, arrivedMs);
+    decoded = decode(hub, connection, data, arrivedMs);
     const pending =
       connection.state === "pending"
         ? processUnauthenticated(hub, connection, decoded)
-        : processFrame(hub, connection, decoded, data);
+        : processFrame(hub, connection, decoded, data, arrivedMs);
     if (pending !== undefined) wait(hub, connection, decoded, pending);
   } catch (error) {
     answer(hub, connection, decoded, error);
@@ -59,16 +62,16 @@ function process(hub: Hub, connection: Connection, data: string | Uint8Array): v
 }
 
 /** Reading a large frame is work already: it is paid for by its size before anybody looks at it, whatever it turns out to be. */
-function chargeUnread(hub: Hub, connection: Connection, data: string | Uint8Array): void {
-  take(hub, connection, "messages", tokensOf(data));
+function chargeUnread(hub: Hub, connection: Connection, data: string | Uint8Array, arrivedMs: number | null): void {
+  take(hub, connection, "messages", tokensOf(data), arrivedMs);
 }
 
 /** A frame that nobody can read costs what a readable one would: its answer is no cheaper. */
-function decode(hub: Hub, connection: Connection, data: string | Uint8Array): Decoded {
+function decode(hub: Hub, connection: Connection, data: string | Uint8Array, arrivedMs: number | null): Decoded {
   try {
     return decodeFrame(data);
   } catch (error) {
-    if (connection.state === "open") charge(hub, connection, undefined, data);
+    if (connection.state === "open") charge(hub, connection, undefined, data, arrivedMs);
     throw error;
   }
 }
@@ -78,9 +81,10 @@ function processFrame(
   connection: Connection,
   decoded: Decoded,
   data: string | Uint8Array,
+  arrivedMs: number | null,
 ): void | Promise<void> {
   const row = findRow(decoded["type"]);
-  charge(hub, connection, row, data);
+  charge(hub, connection, row, data, arrivedMs);
   if (row === undefined) throw new ProtocolError(typeof decoded["type"] === "string" ? "UNKNOWN_TYPE" : "BAD_MESSAGE");
   hub.metrics.framesIn.add(row.type);
   return row.run(hub, connection, decoded);
@@ -92,21 +96,27 @@ function processUnauthenticated(hub: Hub, connection: Connection, decoded: Decod
 }
 
 /** What the row costs per 4 KiB, less what a long frame has paid already. */
-function charge(hub: Hub, connection: Connection, row: Row | undefined, data: string | Uint8Array): void {
+function charge(
+  hub: Hub,
+  connection: Connection,
+  row: Row | undefined,
+  data: string | Uint8Array,
+  arrivedMs: number | null,
+): void {
   const { budget, cost } = row ?? UNKNOWN;
   if (budget === "free" && data.length <= MAX_FREE_LENGTH) return;
   if (data.length > MAX_READ_FIRST_LENGTH) {
-    if (budget === "joins") take(hub, connection, budget, cost);
+    if (budget === "joins") take(hub, connection, budget, cost, arrivedMs);
     return;
   }
-  take(hub, connection, budget === "free" ? "messages" : budget, Math.max(1, cost) * tokensOf(data));
+  take(hub, connection, budget === "free" ? "messages" : budget, Math.max(1, cost) * tokensOf(data), arrivedMs);
 }
 
 /** Takes tokens from the user's bucket. Throws RATE_LIMITED; too many of those in a row end the connection. */
-function take(hub: Hub, connection: Connection, budget: Budget, cost: number): void {
+function take(hub: Hub, connection: Connection, budget: Budget, cost: number, arrivedMs: number | null): void {
   const { user } = connection;
   if (user === null) return;
-  const retryAfterMs = hub.users.take(user, budget, cost, hub.clock.monotonic());
+  const retryAfterMs = hub.users.take(user, budget, cost, arrivedMs ?? hub.clock.monotonic());
   if (retryAfterMs === 0) {
     connection.refusedFrames = Math.max(0, connection.refusedFrames - FORGIVEN_PER_ACCEPTED);
     return;
@@ -155,21 +165,21 @@ function resume(hub: Hub, connection: Connection): void {
   for (const frame of frames) {
     // A frame may have to wait again: whatever follows it goes back behind it.
     if (connection.waiting !== null) enqueue(hub, connection, connection.waiting, frame);
-    else process(hub, connection, frame);
+    else process(hub, connection, frame.data, frame.arrivedMs);
   }
   if (connection.waiting === null && connection.state !== "gone") connection.resume();
 }
 
-function enqueue(hub: Hub, connection: Connection, waiting: (string | Uint8Array)[], data: string | Uint8Array): void {
+function enqueue(hub: Hub, connection: Connection, waiting: WaitingFrame[], frame: WaitingFrame): void {
   const isPending = connection.state === "pending";
   const { frames, bytes } = isPending ? WAITING_UNAUTHENTICATED : WAITING;
-  connection.waitingBytes += Buffer.byteLength(data) + (isPending ? 0 : WAITING_FRAME_BYTES);
+  connection.waitingBytes += Buffer.byteLength(frame.data) + (isPending ? 0 : WAITING_FRAME_BYTES);
   if (waiting.length >= frames || connection.waitingBytes > bytes) {
     waiting.length = 0;
     hub.trail.record("rate.limited", connection, "refused", "RATE_LIMITED");
     connection.close(4029, JSON.stringify({ retryAfterMs: FULL_QUEUE_RETRY_MS }));
     return;
   }
-  waiting.push(data);
+  waiting.push(frame);
   if (!isPending && connection.waitingBytes > PAUSE_BYTES) connection.pause();
 }

@@ -135,6 +135,35 @@ describe("frames behind one that waits", () => {
     expect([ada.socket.isPaused, ada.socket.closed]).toEqual([false, null]);
   });
 
+  test("pay at the time at which they came: whoever kept to the rate is not refused for the wait", async () => {
+    const { around, openNext } = gated();
+    const rig = new HubRig({ messagesPerSecond: 10, messageBurst: 20 }, around);
+    const ada = rig.member("ada", "r");
+    rig.receive(ada.connection, chat("m"));
+    for (let sent = 0; sent < 150; sent += 1) {
+      rig.receive(ada.connection, { type: "ping", id: sent });
+      rig.clock.advance(100);
+    }
+    await openNext();
+    await until(() => ada.socket.frames.some(({ id }) => id === 149));
+    expect(ada.socket.take().filter(({ type }) => type === "error")).toEqual([]);
+    expect(ada.socket.closed).toBeNull();
+  });
+
+  test("that came faster than the rate are refused behind the wait as they would have been without it", async () => {
+    const { around, openNext } = gated();
+    const rig = new HubRig({ messagesPerSecond: 10, messageBurst: 20 }, around);
+    const ada = rig.member("ada", "r");
+    rig.receive(ada.connection, chat("m"));
+    for (let sent = 0; sent < 50; sent += 1) rig.receive(ada.connection, { type: "ping", id: sent });
+    rig.clock.advance(60_000);
+    await openNext();
+    await until(() => ada.socket.frames.some(({ id }) => id === 49));
+    const answers = ada.socket.take();
+    expect(answers.filter(({ type }) => type === "pong")).toHaveLength(19);
+    expect(answers.filter(({ code }) => code === "RATE_LIMITED")).toHaveLength(31);
+  });
+
   test("over the bound end the connection 4029 with a delay, and are never handled", async () => {
     const { around, openNext } = gated();
     const rig = new HubRig({ messageBurst: 1_000 }, around);

@@ -212,6 +212,29 @@ describe("A recovery that is larger than one frame", () => {
     expect(textsIn(frames).at(-1)).toBe("meanwhile");
   });
 
+  test("sends of what was published meanwhile, too, no more than the bound allows at once", async () => {
+    const rig = rigWithLargeHistory();
+    for (let n = 0; n < 12; n += 1) publish(rig, `m${n}`, LARGE);
+    const bob = rig.connect("bob");
+    bob.socket.bufferedBytes = 600_000;
+    rig.receive(bob.connection, { type: "join_room", roomSlug: "r", recover: { ...position(rig), offset: 0 } });
+    for (let n = 0; n < 60; n += 1) publish(rig, `live${n}`, LARGE);
+    let most = 0;
+    const send = bob.socket.send.bind(bob.socket);
+    bob.socket.send = (frame) => {
+      bob.socket.bufferedBytes += frame.length;
+      most = Math.max(most, bob.socket.bufferedBytes);
+      return send(frame);
+    };
+    while (!bob.socket.frames.some((frame) => textOf(frame) === "live59")) {
+      read(rig, bob);
+      await rig.settle();
+    }
+    expect(most).toBeLessThan(1_000_000);
+    const live = Array.from({ length: 60 }, (_, n) => `live${n}`);
+    expect(textsIn(bob.socket.take()).slice(-60)).toEqual(live);
+  });
+
   test("still hears who comes and goes meanwhile", async () => {
     const rig = rigWithLargeHistory();
     for (let n = 0; n < 12; n += 1) publish(rig, `m${n}`, LARGE);
