@@ -7,8 +7,8 @@ import { median } from "./statistics.ts";
 
 const OVER_MS = 2_000;
 const IDLE_MS = 1_000;
-/** Longer than the longest tick in which the news of a full room goes out. */
-const QUIET_MS = 5_500;
+/** The news of a full room goes out in ticks of as many milliseconds as there are users, within these bounds. */
+const TICK_MS = { least: 250, most: 5_000 };
 const TARGET_FRAMES = 20;
 const TARGET_STALL_MS = 50;
 
@@ -26,20 +26,35 @@ export async function presence(rig: Rig): Promise<Row[]> {
   if (rig.isSelfCheck) return [];
   const storms: Storm[] = [];
   for (let round = 0; round < rig.plan.presenceRounds; round++) storms.push(await storm(rig));
-  return rows(rig.plan.presenceUsers, storms);
+  return rows(rig.plan.presenceUsers, storms, await publishMs(rig));
+}
+
+/** CPU of the bare server for one message to as many members: no announcement to all of them can take the loop for less. */
+async function publishMs(rig: Rig): Promise<number> {
+  const side = await rig.bare();
+  const { presenceUsers: users, warmupMs, measureMs } = rig.plan;
+  try {
+    await rig.open(side, { users, usersPerRoom: users, inFlight: 1 });
+    const report = await side.generator.order<"broadcast">({ do: "broadcast", warmupMs, measureMs });
+    return report.serverCpuMs / report.messages;
+  } finally {
+    await side.stop();
+  }
 }
 
 async function storm(rig: Rig): Promise<Storm> {
   const side = await rig.subject();
+  const { presenceUsers: users } = rig.plan;
+  const quietMs = Math.min(Math.max(users, TICK_MS.least), TICK_MS.most) + TICK_MS.least;
   try {
-    await rig.open(side, { users: rig.plan.presenceUsers, usersPerRoom: 0, inFlight: 0 });
+    await rig.open(side, { users, usersPerRoom: 0, inFlight: 0 });
     const probe = await rig.probe(side);
     probe.start();
     await Bun.sleep(IDLE_MS);
     const idle = await probe.stop();
     const before = await rig.scrape(side);
     probe.start();
-    const arrival = await side.generator.order<"arrive">({ do: "arrive", overMs: OVER_MS, quietMs: QUIET_MS });
+    const arrival = await side.generator.order<"arrive">({ do: "arrive", overMs: OVER_MS, quietMs });
     const probed = await probe.stop();
     const loopDelayMs = (await rig.scrape(side)).loopDelayMs(before);
     probe.close();
@@ -49,7 +64,7 @@ async function storm(rig: Rig): Promise<Storm> {
   }
 }
 
-function rows(users: number, storms: readonly Storm[]): Row[] {
+function rows(users: number, storms: readonly Storm[], bareMs: number): Row[] {
   const of = (pick: (storm: Storm) => number): number[] => storms.map(pick);
   const frames = of(({ arrival }) => arrival.presences / arrival.joined);
   const most = Math.max(...of(({ arrival }) => arrival.mostPresences));
@@ -75,6 +90,7 @@ function rows(users: number, storms: readonly Storm[]): Row[] {
       ...common,
       scenario: `${scenario}: slowest of pings each 5 ms`,
       ours: `${withSpread(stalls, 0)} ms`,
+      bare: `${bareMs.toFixed(0)} ms a publish`,
       ratio: `before ${idle.toFixed(0)} ms`,
       cpuRatio: "",
       counted: median(stalls),

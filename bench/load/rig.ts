@@ -19,6 +19,8 @@ export interface Plan {
   readonly memoryTo: number;
   readonly memoryRounds: number;
   readonly starts: number;
+  /** Into how many rooms the clients of a recovery storm are divided: one storm each. */
+  readonly recoveryRooms: readonly number[];
   readonly recoveryClients: number;
   readonly recoveryRounds: number;
   readonly presenceUsers: number;
@@ -35,6 +37,7 @@ export const FULL: Plan = {
   memoryTo: 18_000,
   memoryRounds: 3,
   starts: 9,
+  recoveryRooms: [100, 1],
   recoveryClients: 10_000,
   recoveryRounds: 3,
   presenceUsers: 10_000,
@@ -42,18 +45,19 @@ export const FULL: Plan = {
 };
 
 export const QUICK: Plan = {
-  rounds: 4,
-  warmupMs: 400,
-  measureMs: 700,
-  handshakesPerWave: 3_000,
-  handshakeWarmups: 2,
+  rounds: 2,
+  warmupMs: 300,
+  measureMs: 500,
+  handshakesPerWave: 1_500,
+  handshakeWarmups: 1,
   memoryFrom: 1_000,
-  memoryTo: 4_000,
+  memoryTo: 3_000,
   memoryRounds: 1,
   starts: 3,
+  recoveryRooms: [100],
   recoveryClients: 1_000,
   recoveryRounds: 1,
-  presenceUsers: 1_000,
+  presenceUsers: 2_000,
   presenceRounds: 1,
 };
 
