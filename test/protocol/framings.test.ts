@@ -84,6 +84,13 @@ function expectSameVerdict(bytes: Uint8Array): void {
   expect(actual === null ? "refused" : actual).toEqual(expected === null ? "refused" : expected);
 }
 
+/** What one framing has said, the other can say too, and it means the same. */
+function isSaidInJson(map: Readonly<Record<string, unknown>> | null): boolean {
+  if (map === null) return true;
+  const json = JSON.stringify(map);
+  return JSON.stringify(decoded(json)) === json;
+}
+
 describe("one value", () => {
   test("goes out in both framings and is the same to whoever reads it", () => {
     fc.assert(
@@ -115,6 +122,46 @@ describe("one value", () => {
       }),
       { seed: SEED, numRuns: 400 },
     );
+  });
+
+  test("that JSON says, meddled with or not, MessagePack says too, and what JSON may not say is refused", () => {
+    const token = fc.constantFrom(
+      "{",
+      "}",
+      "[",
+      "]",
+      ",",
+      ":",
+      '"',
+      "\\",
+      "\\ud83d",
+      "-",
+      "0",
+      "1e999",
+      "9".repeat(17),
+      "null",
+    );
+    const edit = fc.record({ at: fc.nat(), removed: fc.nat(2), added: fc.oneof(token, fc.string({ maxLength: 2 })) });
+    let [taken, refused] = [0, 0];
+    fc.assert(
+      fc.property(frame, fc.array(edit, { maxLength: 2 }), (map, edits) => {
+        let sent = JSON.stringify(map);
+        for (const { at, removed, added } of edits) {
+          const from = at % (sent.length + 1);
+          sent = sent.slice(0, from) + added + sent.slice(from + removed);
+        }
+        const json = decoded(sent);
+        if (json === null) {
+          refused += 1;
+          return;
+        }
+        taken += 1;
+        expect(JSON.stringify(json)).toBe(JSON.stringify(JSON.parse(sent)));
+        expect(decoded(shortest(said(json)))).toEqual(said(json));
+      }),
+      { seed: SEED, numRuns: 2_000 },
+    );
+    expect(Math.min(taken, refused)).toBeGreaterThan(400);
   });
 
   test("of a message that was kept is the same in both framings, in the same order of fields", () => {
@@ -169,7 +216,7 @@ describe("the byte check", () => {
       const actual = decoded(bytes);
       if (actual !== null) taken += 1;
       // `expect` itself would take longer than all the rest.
-      if (!Bun.deepEquals(actual, expected, true))
+      if (!Bun.deepEquals(actual, expected, true) || !isSaidInJson(actual))
         throw new Error(`seed ${SEED}: ${Buffer.from(bytes).toString("hex")}`);
     }
     expect(taken).toBeGreaterThan(5_000);

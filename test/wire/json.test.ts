@@ -118,6 +118,17 @@ describe("is an invalid message, answered briefly and without what was sent", ()
     ["a no-break space between tokens", '{"type":\u00a0"ping"}'],
     ["a closing bracket too many", '{"type":"ping"}}'],
     ["brackets that do not match", ping('"x":[1}')],
+    ["a limit of nothing", '{"type":"history","roomSlug":"r","limit":0}'],
+    ["a limit below nothing", '{"type":"history","roomSlug":"r","limit":-1}'],
+    ["a limit that is a fraction", '{"type":"history","roomSlug":"r","limit":1.5}'],
+    ["a limit that is a text", '{"type":"history","roomSlug":"r","limit":"5"}'],
+    ["a limit that is null", '{"type":"history","roomSlug":"r","limit":null}'],
+    ["a limit of 2^53", '{"type":"history","roomSlug":"r","limit":9007199254740992}'],
+    ["a position that is null", '{"type":"history","roomSlug":"r","since":null}'],
+    ["an offset below nothing", '{"type":"history","roomSlug":"r","since":{"offset":-1,"epoch":"e"}}'],
+    ["an offset that is null", '{"type":"join_room","roomSlug":"r","recover":{"offset":null,"epoch":"e"}}'],
+    ["an offset of 2^53", '{"type":"join_room","roomSlug":"r","recover":{"offset":9007199254740992,"epoch":"e"}}'],
+    ["an epoch that is a number", '{"type":"join_room","roomSlug":"r","recover":{"offset":1,"epoch":1}}'],
   ])("%s", async (_what, text) => {
     const error = await answerTo(text);
     expect(error).toMatchObject({ type: "error", code: "BAD_MESSAGE", message: "Invalid message format" });

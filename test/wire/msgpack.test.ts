@@ -69,6 +69,13 @@ describe("is an invalid message, answered briefly and without what was sent:", (
     ["a frame id that is 2^53", ping(1, "a26964 cf0020000000000000")],
     ["a frame id that is 65 characters long", ping(1, `a26964 d941${"61".repeat(65)}`)],
     ["a cursor that is a number", shortest({ type: "presence", roomSlug: "r", after: 5 })],
+    ["a limit that is a fraction", shortest({ type: "history", roomSlug: "r", limit: 1.5 })],
+    [
+      "an offset that is NaN",
+      hex(
+        "83 a474797065 a7686973746f7279 a8726f6f6d536c7567 a172 a573696e6365 82 a66f6666736574 cb7ff8000000000000 a565706f6368 a165",
+      ),
+    ],
     ["isTyping as a text", shortest({ type: "typing", roomSlug: "r", isTyping: "true" })],
     ["a message that is an array of letters", shortest({ type: "chat_message", roomSlug: "r", message: ["h", "i"] })],
     ["a batch", shortest(Array.from({ length: 1_000 }, () => ({ type: "ping" })))],
