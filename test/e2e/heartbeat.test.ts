@@ -59,6 +59,18 @@ describe("a peer that never answers a ping", () => {
   });
 });
 
+test("the bytes of a message that never ends are no sign of life", async () => {
+  node = await TestNode.start(FAST);
+  const upgrade = { path: `/ws?token=${token()}` };
+  using slow = await RawPeer.open(node.port, upgrade, { autoPong: false, autoClose: false });
+  // A masked text of 60,000 bytes is announced.
+  slow.writeRaw(Buffer.from("81feea6000000000", "hex"));
+  const drip = setInterval(() => slow.writeRaw(" "), 20);
+  await slow.ended().finally(() => clearInterval(drip));
+  expect([4090, 1006]).toContain((await slow.closed()).code);
+  expect((await node.metrics()).get("tautline_heartbeats_lost_total")).toBe(1);
+});
+
 test("a peer that answers pings lives on", async () => {
   node = await TestNode.start(FAST);
   const ada = await node.connect("ada");

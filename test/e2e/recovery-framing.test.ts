@@ -1,5 +1,6 @@
 import { afterEach, expect, test } from "bun:test";
 import { framedOfType } from "../support/framed.ts";
+import { shortest } from "../support/msgpack-forms.ts";
 import { TestNode, token } from "../support/node.ts";
 import type { RawPeer } from "../support/peer.ts";
 
@@ -52,6 +53,24 @@ test("a recovery in parts and a history say the same in both framings as the liv
     const history = await framedOfType(bob, "history");
     expect(messagesIn(history.frame)).toEqual(sent.slice(-20));
   }
+});
+
+test("a message that is sent again in the other framing is the same message, and another text under its id is not", async () => {
+  node = await TestNode.start();
+  const [text, bytes] = [await connect("ada", "json"), await connect("ada", "msgpack")];
+  for (const peer of [text, bytes]) {
+    peer.send({ type: "join_room", roomSlug: "r" });
+    await framedOfType(peer, "room_joined");
+  }
+  const message = { type: "chat_message", roomSlug: "r", message: "é\u{1f600}\u2028 once", messageId: "m" };
+  text.send(message);
+  const { offset, epoch } = (await framedOfType(text, "message_sent")).frame;
+  bytes.binary(shortest({ ...message, id: 2 }));
+  expect((await framedOfType(bytes, "message_sent")).frame).toMatchObject({ messageId: "m", id: 2, offset, epoch });
+  bytes.binary(shortest({ ...message, message: "twice" }));
+  expect((await framedOfType(bytes, "error")).frame).toMatchObject({ code: "MESSAGE_ID_REUSED", messageId: "m" });
+  text.send({ type: "history", roomSlug: "r" });
+  expect(messagesIn((await framedOfType(text, "history")).frame)).toHaveLength(1);
 });
 
 function messagesIn({ messages }: { readonly [key: string]: unknown }): unknown[] {
