@@ -46,9 +46,9 @@ export const FULL: Plan = {
 
 export const QUICK: Plan = {
   rounds: 2,
-  warmupMs: 300,
-  measureMs: 500,
-  handshakesPerWave: 1_500,
+  warmupMs: 200,
+  measureMs: 400,
+  handshakesPerWave: 1_000,
   handshakeWarmups: 1,
   memoryFrom: 1_000,
   memoryTo: 3_000,

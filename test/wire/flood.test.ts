@@ -60,7 +60,7 @@ test("500 sockets that announce huge messages are ended from the header alone, a
     growth.push(node.residentBytes - before);
   };
   for (const [, bytes] of HUGE_LENGTHS) await round(bytes);
-  expect(Math.max(...growth)).toBeLessThan(10 * MIB);
+  expect(Math.max(...growth)).toBeLessThan(20 * MIB);
 }, 30_000);
 
 test("a million empty fragments hold no memory", async () => {
