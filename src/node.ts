@@ -71,6 +71,7 @@ export async function startNode(config: Config, parts: NodeParts = {}): Promise<
   const hub: Hub = new Hub(config, {
     engine: { publish: (topic, frame) => engine.publish(topic, frame) },
     access: compileAccess(DEFAULT_ACCESS),
+    later: (run) => void setImmediate(run),
     ...{ broker, authenticator, audit, metrics, clock, report },
   });
   bindGauges(hub);

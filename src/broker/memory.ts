@@ -89,7 +89,8 @@ export class MemoryBroker implements Broker {
     }
     if (identity !== null) {
       const { offset, epoch } = message;
-      this.#messageIds.add(key, { offset, epoch, payloadHash: payloadHash(identity.payload) }, nowMs);
+      const { low, high } = payloadHash(identity.payload);
+      this.#messageIds.add(key, { offset, epoch, low, high }, nowMs);
     }
     this.#deliver(topic, message);
     return message;
@@ -99,7 +100,8 @@ export class MemoryBroker implements Broker {
   #answered(key: string, { payload }: Identity, stream: Stream): Position | null {
     const used = this.#messageIds.get(key);
     if (used === undefined || used.epoch !== stream.epoch) return null;
-    if (used.payloadHash !== payloadHash(payload)) throw new ProtocolError("MESSAGE_ID_REUSED");
+    const { low, high } = payloadHash(payload);
+    if (used.low !== low || used.high !== high) throw new ProtocolError("MESSAGE_ID_REUSED");
     return used;
   }
 

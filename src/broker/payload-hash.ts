@@ -1,13 +1,16 @@
 /** 64 bits of a text: two lanes of FNV-1a over its UTF-16 units, each with a multiplier of its own, finished as in MurmurHash3. */
 
-const words = new Uint32Array(2);
-const whole = new BigUint64Array(words.buffer);
+/** Two halves, for numbers of 32 bits take no memory of their own. */
+export interface PayloadHash {
+  readonly low: number;
+  readonly high: number;
+}
 
 /**
  * Tells a message that is sent again from another one under the same id. Not for secrets: whoever finds two texts of one hash can do
  * no more than have the second of their own messages dropped.
  */
-export function payloadHash(text: string): bigint {
+export function payloadHash(text: string): PayloadHash {
   let low = 0x811c9dc5;
   let high = 0xdeadbeef;
   for (let index = 0; index < text.length; index += 1) {
@@ -15,9 +18,7 @@ export function payloadHash(text: string): bigint {
     low = Math.imul(low ^ unit, 0x01000193);
     high = Math.imul(high ^ unit, 0x5bd1e995);
   }
-  words[0] = mix(low ^ text.length);
-  words[1] = mix(high ^ low);
-  return whole[0] ?? 0n;
+  return { low: mix(low ^ text.length), high: mix(high ^ low) };
 }
 
 function mix(word: number): number {

@@ -50,6 +50,8 @@ export interface HubPorts {
   readonly clock: Clock;
   /** Writes a fault of ours to the log. */
   readonly report: (error: unknown, correlationId: string) => void;
+  /** Runs something in the next turn of the event loop. */
+  readonly later: (run: () => void) => void;
 }
 
 /** One publish in so many is timed: looking at the clock costs as much as what is measured. */
@@ -95,7 +97,10 @@ export class Hub {
     this.report = ports.report;
     this.trail = new AuditTrail(ports.audit, ports.metrics);
     this.pending = new PendingPlaces(options);
-    this.rooms = new Rooms(ports.engine, ports.metrics.counters, (topic) => ports.access.hasHistory(topic));
+    this.rooms = new Rooms({
+      ...{ engine: ports.engine, counters: ports.metrics.counters, connections: this.connections, later: ports.later },
+      hasHistory: (topic) => ports.access.hasHistory(topic),
+    });
     this.users = new Users({
       maxConnectionsPerUser: options.maxConnectionsPerUser,
       messages: { perSecond: options.messagesPerSecond, burst: options.messageBurst },

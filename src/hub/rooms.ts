@@ -5,6 +5,8 @@ import type { Codec } from "../protocol/codec.ts";
 import type { ServerFrame } from "../protocol/frames.ts";
 import { placeOf, roomSlugOf } from "../protocol/topic.ts";
 import type { Connection } from "./connection.ts";
+import { SLICED_FROM, Slices } from "./slices.ts";
+import { Turns } from "./turns.ts";
 import type { Occupants } from "./occupants.ts";
 
 /** One framing of a topic: the native topic that carries it and how many connections of this node are in it. */
@@ -12,6 +14,8 @@ interface Framing {
   readonly codec: Codec;
   readonly nativeTopic: string;
   members: number;
+  /** Null while one publish reaches all of them quickly. */
+  slices: Slices | null;
 }
 
 /** A topic with members on this node. */
@@ -46,10 +50,20 @@ export class Room {
     for (const framing of this.framings) {
       if (framing.codec === codec) return framing;
     }
-    const framing = { codec, nativeTopic: codec.prefix + this.topic, members: 0 };
+    const framing = { codec, nativeTopic: codec.prefix + this.topic, members: 0, slices: null };
     this.framings.push(framing);
     return framing;
   }
+}
+
+interface RoomsPorts {
+  readonly engine: Pick<Engine, "publish">;
+  readonly counters: Counters;
+  readonly hasHistory: (topic: string) => boolean;
+  /** All of this node, for the moment in which a room becomes large. */
+  readonly connections: Iterable<Connection>;
+  /** Runs something in the next turn of the event loop. */
+  readonly later: (run: () => void) => void;
 }
 
 /**
@@ -61,13 +75,17 @@ export class Rooms {
   readonly #engine: Pick<Engine, "publish">;
   readonly #counters: Counters;
   readonly #hasHistory: (topic: string) => boolean;
+  readonly #connections: Iterable<Connection>;
+  readonly #turns: Turns;
   /** Connections in topics, counted once per topic. */
   memberships = 0;
 
-  constructor(engine: Pick<Engine, "publish">, counters: Counters, hasHistory: (topic: string) => boolean) {
-    this.#hasHistory = hasHistory;
-    this.#engine = engine;
-    this.#counters = counters;
+  constructor(ports: RoomsPorts) {
+    this.#hasHistory = ports.hasHistory;
+    this.#engine = ports.engine;
+    this.#counters = ports.counters;
+    this.#connections = ports.connections;
+    this.#turns = new Turns(ports.later);
   }
 
   get size(): number {
@@ -98,20 +116,46 @@ export class Rooms {
     framing.members += 1;
     this.memberships += 1;
     connection.rooms.push(room);
-    if (live) connection.socket.join(framing.nativeTopic);
+    if (live) this.#enter(connection, room, framing);
     else this.hold(connection, room);
+    if (framing.slices === null && framing.members > SLICED_FROM) this.#slice(room, framing);
+  }
+
+  #enter(connection: Connection, room: Room, framing: Framing): void {
+    connection.socket.join(framing.nativeTopic);
+    const { slices } = framing;
+    if (slices === null) return;
+    if (this.#turns.isIdle) return slices.add(connection);
+    // Behind what is still to be told: it is older than what the connection has just been told.
+    this.#turns.push(() => {
+      if (isLive(connection, room)) slices.add(connection);
+      return true;
+    });
+  }
+
+  #exit(connection: Connection, framing: Framing): void {
+    connection.socket.leave(framing.nativeTopic);
+    framing.slices?.delete(connection);
+  }
+
+  /** Once in the life of a large room: the only time that anything here goes through its members. */
+  #slice(room: Room, framing: Framing): void {
+    framing.slices = new Slices(framing.nativeTopic);
+    for (const connection of this.#connections) {
+      if (connection.codec === framing.codec && isLive(connection, room)) framing.slices.add(connection);
+    }
   }
 
   /** From now on a member gets messages only by the one who calls `goLive` in the end. */
   hold(connection: Connection, room: Room): void {
     room.catchingUp ??= new Set();
     room.catchingUp.add(connection);
-    connection.socket.leave(room.framing(connection.codec).nativeTopic);
+    this.#exit(connection, room.framing(connection.codec));
   }
 
   goLive(connection: Connection, room: Room): void {
     this.#release(connection, room);
-    connection.socket.join(room.framing(connection.codec).nativeTopic);
+    this.#enter(connection, room, room.framing(connection.codec));
   }
 
   #release(connection: Connection, room: Room): void {
@@ -127,14 +171,16 @@ export class Rooms {
     const framing = room.framing(connection.codec);
     framing.members -= 1;
     this.memberships -= 1;
-    connection.socket.leave(framing.nativeTopic);
+    this.#exit(connection, framing);
     this.freeIfEmpty(room);
   }
 
   /** For a socket that is gone: the engine has already forgotten its topics. */
   leaveAll(connection: Connection): void {
     for (const room of connection.rooms) {
-      room.framing(connection.codec).members -= 1;
+      const framing = room.framing(connection.codec);
+      framing.members -= 1;
+      framing.slices?.delete(connection);
       this.memberships -= 1;
       this.#release(connection, room);
       this.freeIfEmpty(room);
@@ -163,18 +209,29 @@ export class Rooms {
     this.#counters.messagesDelivered += framing.members;
   }
 
-  /** A frame without a position (presence), to all members. */
+  /** A frame without a position (presence), to all members; in a large room not to all of them in this turn, but in order. */
   announce(room: Room, frame: ServerFrame): void {
     for (const framing of room.framings) {
       if (framing.members === 0) continue;
       const encoded = framing.codec.encode(frame);
-      this.#engine.publish(framing.nativeTopic, encoded);
+      this.#publish(framing, encoded);
       sendToHeld(room, framing, encoded, null);
       this.#count(framing);
     }
   }
 
-  /** The same, to all members but the one that caused it. */
+  #publish({ nativeTopic, slices }: Framing, encoded: Frame): void {
+    if (slices === null) return this.#engine.publish(nativeTopic, encoded);
+    let index = 0;
+    this.#turns.push(() => {
+      const slice = slices.at(index);
+      index += 1;
+      if (slice !== undefined) this.#engine.publish(slice, encoded);
+      return slices.at(index) === undefined;
+    });
+  }
+
+  /** Typing: at once, to all members but the one that caused it. */
   announceToOthers(sender: Connection, room: Room, frame: ServerFrame): void {
     for (const framing of room.framings) {
       if (framing.members === 0) continue;
@@ -185,6 +242,10 @@ export class Rooms {
       this.#count(framing);
     }
   }
+}
+
+function isLive(connection: Connection, room: Room): boolean {
+  return connection.rooms.includes(room) && room.catchingUp?.has(connection) !== true;
 }
 
 /** Who is not in the native topic yet hears of the others all the same. Mostly there is nobody. */

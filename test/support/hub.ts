@@ -126,6 +126,11 @@ export class KeptSocket implements Socket {
     });
   }
 
+  /** How many frames that is. */
+  get pending(): number {
+    return this.#frames.length;
+  }
+
   /** What came since the last call. */
   take(): Fields[] {
     const { frames } = this;
@@ -142,6 +147,8 @@ export class HubRig {
   readonly hub: Hub;
   readonly #topics = new Map<string, Set<KeptSocket>>();
   #count = 0;
+  /** The next turn of the loop comes at once, unless a test takes it into its hands. */
+  later = (run: () => void): void => run();
 
   /** `around` may stand between the hub and its broker. */
   constructor(
@@ -194,9 +201,15 @@ export class HubRig {
         },
         metrics: this.metrics,
         clock: this.clock,
+        later: (run) => this.later(run),
         report: (error, correlationId) => this.failures.push({ error, correlationId }),
       },
     );
+  }
+
+  /** Native topics that somebody is in. */
+  get topicsWithMembers(): string[] {
+    return [...this.#topics].filter(([, members]) => members.size > 0).map(([topic]) => topic);
   }
 
   /** A connection on `/ws` that has been greeted; its greeting is taken. */
