@@ -129,8 +129,12 @@ export class Container {
     return { status: await this.#child.exited, said: await this.#said };
   }
 
-  /** Whatever state it is in. The namespace ends with its first process. */
+  /**
+   * Whatever state it is in. The node first: the namespace ends with it, and the signal that it was to get at the end of its parent was
+   * cleared when it gave up its rights.
+   */
   async kill(): Promise<void> {
+    if (this.#child.exitCode === null && this.pid > 0) this.signal("SIGKILL");
     this.#child.kill("SIGKILL");
     await this.#child.exited;
   }
