@@ -8,20 +8,23 @@ import type { Room } from "./rooms.ts";
 /** How many messages are looked up at once while a connection catches up with what was published meanwhile. */
 const LIVE_BATCH = 100;
 
+/** What a member is still to be sent before it gets live messages from the topic itself. */
+interface Backlog {
+  readonly room: Room;
+  /** The parts behind the first, which the answer to the join had. */
+  readonly rest: readonly (readonly Positioned[])[];
+  /** Where they end. */
+  readonly position: Position;
+}
+
 /**
  * The rest of a recovery that one frame does not hold, at the pace at which the client reads; then what was published meanwhile, as
  * live frames; then the topic itself. The connection is a member all the time, and its next frames wait. One that falls behind the history
  * is ended: a stream with a hole is never continued.
  */
-export async function catchUp(
-  hub: Hub,
-  connection: Connection,
-  room: Room,
-  rest: readonly (readonly Positioned[])[],
-  position: Position,
-): Promise<void> {
+export async function catchUp(hub: Hub, connection: Connection, backlog: Backlog): Promise<void> {
   try {
-    await sendMissed(hub, connection, room, rest, position);
+    await sendMissed(hub, connection, backlog);
   } catch (error) {
     // Without what it has missed it must not go on.
     connection.close(1011);
@@ -29,25 +32,15 @@ export async function catchUp(
   }
 }
 
-/** Others have theirs between two parts, however fast the client reads. */
-function turn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
-}
-
-async function sendMissed(
-  hub: Hub,
-  connection: Connection,
-  room: Room,
-  rest: readonly (readonly Positioned[])[],
-  position: Position,
-): Promise<void> {
+async function sendMissed(hub: Hub, connection: Connection, { room, rest, position }: Backlog): Promise<void> {
   for (const [index, part] of rest.entries()) {
     if (isCongested(hub, connection)) await relieved(hub, connection);
     if (!connection.rooms.includes(room)) return;
     const more = index < rest.length - 1;
     const frame: Around<"recovered"> = { type: "recovered", ...room.place, more, timestamp: hub.clock.now() };
-    connection.sendWith(frame, connection.codec.encodeMessages(part));
-    await turn();
+    connection.sendWith(frame, hub.answers.messages(room.topic, connection.codec, part));
+    // Others have their turn between two parts, however fast the client reads.
+    await new Promise<void>((resolve) => hub.later(resolve));
   }
   let reached = position;
   for (;;) {

@@ -19,7 +19,7 @@ import { PendingPlaces } from "./pending.ts";
 import { departureOf, Presence } from "./presence.ts";
 import { receive, wait } from "./receive.ts";
 import { type Room, Rooms } from "./rooms.ts";
-import { automaticTopicsOf, greet, refuse, USER_TOPIC } from "./session.ts";
+import { greet, refuse, USER_TOPIC } from "./session.ts";
 import { forgiveSilence, sweepConnections } from "./sweep.ts";
 import { Users } from "./users.ts";
 
@@ -69,6 +69,7 @@ export class Hub {
   readonly metrics: Metrics;
   readonly clock: Clock;
   readonly report: (error: unknown, correlationId: string) => void;
+  readonly later: HubPorts["later"];
   readonly connections = new Set<Connection>();
   readonly rooms: Rooms;
   readonly isoTime = new IsoTime();
@@ -95,6 +96,7 @@ export class Hub {
     this.metrics = ports.metrics;
     this.clock = ports.clock;
     this.report = ports.report;
+    this.later = ports.later;
     this.trail = new AuditTrail(ports.audit, ports.metrics);
     this.pending = new PendingPlaces(options);
     this.rooms = new Rooms({
@@ -236,11 +238,6 @@ export class Hub {
   joinedRoom(connection: Connection, topic: string): Room | undefined {
     const room = this.rooms.get(topic);
     return room !== undefined && connection.rooms.includes(room) ? room : undefined;
-  }
-
-  /** How many of the connection's rooms it did not ask for: all automatic topics but the user's own, which is no room. */
-  automaticRooms(connection: Connection): number {
-    return connection.principal === null ? 0 : automaticTopicsOf(connection.principal).length - 1;
   }
 
   /** From now on the connection receives what is sent to its user. */

@@ -8,6 +8,7 @@ import type { Connection } from "./connection.ts";
 import type { Hub } from "./hub.ts";
 import { afterRelief } from "./pacing.ts";
 import { freshStart, type Recovery, recoveryOf } from "./recovery.ts";
+import { automaticRooms } from "./session.ts";
 
 /** A request to be a member of a topic that the user may read. */
 export interface Join {
@@ -24,7 +25,7 @@ export function joinTopic(hub: Hub, connection: Connection, principal: Principal
   const { topic, recover } = join;
   const { maxTopicsPerConnection: limit } = hub.options;
   const isMember = hub.joinedRoom(connection, topic) !== undefined;
-  if (!isMember && connection.rooms.length - hub.automaticRooms(connection) >= limit) {
+  if (!isMember && connection.rooms.length - automaticRooms(principal) >= limit) {
     throw new ProtocolError("TOPIC_LIMIT", { limit });
   }
   const finish = (recovery: Recovery) => finishJoin(hub, connection, principal, join, recovery);
@@ -69,6 +70,6 @@ function finishJoin(
   } else if (!isLive) {
     hub.rooms.hold(connection, room);
   }
-  if (!isLive) return catchUp(hub, connection, room, rest, recovery);
+  if (!isLive) return catchUp(hub, connection, { room, rest, position: recovery });
   if (wasRecovering) return afterRelief(hub, connection);
 }
