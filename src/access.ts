@@ -15,11 +15,14 @@ export type Decision = "yes" | "no" | "members" | "ask";
 export type Rule =
   "any" | "self" | "members" | "server" | { readonly permission: string; readonly and: "self" | "granted" | "nothing" };
 
+/** Who sees who is there, or what was said: only members, everyone who may read, or nobody since there is none. */
+export type Audience = "members" | "readers" | "none";
+
 export interface Namespace {
   readonly read: Rule;
   readonly write: Rule;
-  readonly hasPresence: boolean;
-  readonly hasHistory: boolean;
+  readonly presence: Audience;
+  readonly history: Audience;
 }
 
 export interface AccessOptions {
@@ -28,31 +31,33 @@ export interface AccessOptions {
   readonly publicTopics: readonly string[];
   /** Permission → the roles that have it. */
   readonly permissions: Readonly<Record<string, readonly string[]>>;
+  /** An authorizer decides what may be read and written, instead of these rules. */
+  readonly hasAuthorizer?: boolean;
 }
 
 /** The table of docs/protocol.md, "Topics and rooms". */
 export const DEFAULT_ACCESS: AccessOptions = {
   namespaces: {
-    room: { read: "any", write: "members", hasPresence: true, hasHistory: true },
+    room: { read: "any", write: "members", presence: "members", history: "members" },
     conversation: {
       read: { permission: "conversation.read", and: "granted" },
       write: { permission: "conversation.write", and: "granted" },
-      hasPresence: true,
-      hasHistory: true,
+      presence: "readers",
+      history: "readers",
     },
-    user: { read: "self", write: "server", hasPresence: false, hasHistory: true },
-    followers: { read: "any", write: "server", hasPresence: false, hasHistory: true },
+    user: { read: "self", write: "server", presence: "none", history: "readers" },
+    followers: { read: "any", write: "server", presence: "none", history: "readers" },
     wallet: {
       read: { permission: "wallet.read", and: "self" },
       write: "server",
-      hasPresence: false,
-      hasHistory: true,
+      presence: "none",
+      history: "readers",
     },
     system: {
       read: { permission: "system.monitor", and: "nothing" },
       write: "server",
-      hasPresence: false,
-      hasHistory: false,
+      presence: "none",
+      history: "none",
     },
   },
   publicTopics: ["system:status"],
@@ -72,15 +77,22 @@ export interface Access {
   hasPermission(principal: Principal, permission: string): boolean;
   /** Of the roles and the claim together, sorted. */
   permissionsOf(principal: Principal): readonly string[];
+  /** Whether whoever is in the topic may write to it, so that a message needs no further check. */
+  isOpenToMembers(topic: string): boolean;
   hasPresence(topic: string): boolean;
   hasHistory(topic: string): boolean;
 }
 
 const NONE: readonly string[] = [];
 
+/** What an authorizer lets exist beside the configured namespaces. */
+const UNKNOWN_NAMESPACE: Namespace = { read: "server", write: "server", presence: "readers", history: "readers" };
+
 export function compileAccess(options: AccessOptions): Access {
   const namespaces = new Map(Object.entries(options.namespaces));
   const publicTopics = new Set(options.publicTopics);
+  const hasAuthorizer = options.hasAuthorizer === true;
+  const unknown = hasAuthorizer ? UNKNOWN_NAMESPACE : null;
   const permissionsByRole = invert(options.permissions);
   const listByRole = new Map([...permissionsByRole].map(([role, held]) => [role, [...held].toSorted()]));
 
@@ -100,17 +112,25 @@ export function compileAccess(options: AccessOptions): Access {
     return isGranted(principal, action, topic) ? "yes" : "ask";
   }
 
+  const audienceOf = (topic: string, what: "presence" | "history"): Audience =>
+    (namespaces.get(namespaceOf(topic)) ?? unknown)?.[what] ?? "none";
+
   return {
     may(principal, action, topic) {
+      if (action === "presence" || action === "history") {
+        const audience = audienceOf(topic, action);
+        if (audience === "none") return "no";
+        if (audience === "members") return "members";
+        if (action === "presence" && isGranted(principal, "presence", topic)) return "yes";
+        return this.may(principal, "read", topic);
+      }
+      if (hasAuthorizer) return "ask";
       const namespace = namespaces.get(namespaceOf(topic));
       if (namespace === undefined) return "no";
-      if (action === "presence" && !namespace.hasPresence) return "no";
-      if (action === "history" && !namespace.hasHistory) return "no";
-      if (action === "write") return decide(namespace.write, principal, "write", topic);
-      if (publicTopics.has(topic)) return "yes";
-      if (action === "read") return decide(namespace.read, principal, "read", topic);
-      return "members";
+      if (action === "read" && publicTopics.has(topic)) return "yes";
+      return decide(namespace[action], principal, action, topic);
     },
+    isOpenToMembers: (topic) => !hasAuthorizer && namespaces.get(namespaceOf(topic))?.write === "members",
     hasPermission,
     permissionsOf(principal) {
       // Tokens without a list of their own share that of their role: every greeting asks for it.
@@ -124,8 +144,8 @@ export function compileAccess(options: AccessOptions): Access {
       }
       return [...all].toSorted();
     },
-    hasPresence: (topic) => namespaces.get(namespaceOf(topic))?.hasPresence === true,
-    hasHistory: (topic) => namespaces.get(namespaceOf(topic))?.hasHistory === true,
+    hasPresence: (topic) => audienceOf(topic, "presence") !== "none",
+    hasHistory: (topic) => audienceOf(topic, "history") !== "none",
   };
 }
 

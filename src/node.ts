@@ -72,6 +72,7 @@ export async function startNode(config: Config, parts: NodeParts = {}): Promise<
     engine: { publish: (topic, frame) => engine.publish(topic, frame) },
     access: compileAccess(DEFAULT_ACCESS),
     later: (run) => void setImmediate(run),
+    authorizer: null,
     ...{ broker, authenticator, audit, metrics, clock, report },
   });
   bindGauges(hub);
@@ -92,7 +93,7 @@ export async function startNode(config: Config, parts: NodeParts = {}): Promise<
     },
   });
   const api = apiOf({
-    ...{ config, clock, accounts, addresses, origins, metrics, audit, report },
+    ...{ config, clock, accounts, authenticator, addresses, origins, metrics, audit, report, hub },
     readiness: () =>
       reasonsAgainst({ draining: !drain.isReady, broker: !broker.ready, keys: !authenticator.keysReady }),
   });
@@ -236,6 +237,8 @@ interface ApiParts {
   readonly config: Config;
   readonly clock: Clock;
   readonly accounts: Accounts | null;
+  readonly authenticator: Authenticator;
+  readonly hub: Hub;
   readonly addresses: Addresses;
   readonly origins: OriginPolicy;
   readonly metrics: Metrics;
@@ -244,13 +247,29 @@ interface ApiParts {
   readonly readiness: () => { readonly ready: boolean; readonly reasons: readonly string[] };
 }
 
-function apiOf({ config, clock, accounts, addresses, origins, metrics, audit, report, readiness }: ApiParts): Api {
+function apiOf({
+  config,
+  clock,
+  accounts,
+  addresses,
+  origins,
+  metrics,
+  audit,
+  report,
+  readiness,
+  ...parts
+}: ApiParts): Api {
+  const { authenticator, hub } = parts;
   const issue = accounts === null ? null : issuerOf(config, clock);
   return createApi({
     accounts:
       accounts === null || issue === null
         ? null
         : { store: accounts, canRegister: config.accounts === "on", issueToken: issue },
+    callers: {
+      ...{ apiKey: config.apiKey, authenticator, access: hub.access, origins },
+      findCredential: (view) => findCredential(view, config, true),
+    },
     addresses,
     allowedOrigins: origins.allowed,
     isEndpoint: (path) => findEndpoint(path) !== undefined,

@@ -6,19 +6,14 @@ import type { Addresses } from "../hub/address.ts";
 import type { AuditEvent } from "../observe/audit.ts";
 import type { Clock } from "../observe/clock.ts";
 import { type ErrorCode, ProtocolError } from "../protocol/codes.ts";
+import { type CallerPorts, Callers } from "./callers.ts";
 import { errorResponse, type LogFailure, toProtocolError } from "./errors.ts";
-import { health, type Readiness, ready } from "./health.ts";
+import { healthRoutes, type Readiness } from "./health.ts";
 import { type IssuedToken, Login } from "./login.ts";
-import { hasMetrics, type MetricsPorts, metrics } from "./metrics.ts";
+import { type MetricsPorts, metricsRoutes } from "./metrics.ts";
+import { answerRoute, type Peer, type Route } from "./route.ts";
 
 /** The HTTP API as one function from request to response, whatever engine it came through. */
-
-export interface Peer {
-  /** Address of the TCP peer; "" on a Unix socket. */
-  readonly address: string;
-  /** Lifts the engine's own timeout for this request. */
-  holdOpen(): void;
-}
 
 export interface AccountPorts {
   readonly store: Accounts;
@@ -30,6 +25,7 @@ export interface AccountPorts {
 export interface ApiPorts {
   /** null leaves login and registration out. */
   readonly accounts: AccountPorts | null;
+  readonly callers: CallerPorts;
   readonly addresses: Addresses;
   /** Normalised: `OriginPolicy.allowed`. */
   readonly allowedOrigins: readonly string[];
@@ -90,11 +86,22 @@ export function createApi(ports: ApiPorts): Api {
   );
   app.use(methodNotAllowed({ app, onMethodNotAllowed: (_context, methods) => refuseMethod(methods) }));
 
+  const callers = new Callers(ports.callers);
+  const login = loginOf(ports);
+  const routes = [
+    ...healthRoutes(ports.readiness, () => clock.now()),
+    ...metricsRoutes(ports.metrics),
+    ...(login === null ? [] : login.routes(ports.accounts?.canRegister === true)),
+  ];
   app.get("/", (context) => context.text(ROOT_PAGE));
-  app.get("/health", health);
-  app.get("/ready", () => ready(ports.readiness(), clock.now()));
-  if (hasMetrics(ports.metrics)) app.get("/metrics", (context) => metrics(ports.metrics, context.req.raw));
-  const login = addLogin(app, ports);
+  for (const route of routes) {
+    app.on(route.method, honoPath(route), (context) => {
+      const request = context.req.raw;
+      const { peer } = context.env;
+      const client = ports.addresses.find(peer.address, (name) => request.headers.get(name));
+      return answerRoute(route, callers, { request, peer, client });
+    });
+  }
 
   app.notFound((context) => {
     if (!ports.isEndpoint(new URL(context.req.url).pathname)) return answerError(new ProtocolError("NOT_FOUND"));
@@ -117,18 +124,14 @@ export function createApi(ports: ApiPorts): Api {
   };
 }
 
-function addLogin(app: Hono<Env>, ports: ApiPorts): Login | null {
-  if (ports.accounts === null) return null;
-  const { store, canRegister, issueToken } = ports.accounts;
-  const login = new Login({ accounts: store, issueToken, clock: ports.clock, audit: ports.audit });
-  const answer = (kind: "login" | "register", context: Context<Env>): Promise<Response> => {
-    const request = context.req.raw;
-    const client = ports.addresses.find(context.env.peer.address, (name) => request.headers.get(name));
-    return login.answer(kind, request, client);
-  };
-  app.post("/api/login", (context) => answer("login", context));
-  if (canRegister) app.post("/api/register", (context) => answer("register", context));
-  return login;
+function loginOf({ accounts, clock, audit }: ApiPorts): Login | null {
+  return accounts === null
+    ? null
+    : new Login({ accounts: accounts.store, issueToken: accounts.issueToken, clock, audit });
+}
+
+function honoPath({ path }: Route): string {
+  return path.replace(/\{(\w+)\}/g, ":$1");
 }
 
 /** Nothing here is for a cache: tokens, and states that are wrong a second later. */

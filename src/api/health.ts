@@ -1,5 +1,7 @@
+import * as v from "valibot";
 import { ProtocolError } from "../protocol/codes.ts";
 import { errorResponse } from "./errors.ts";
+import { NOTHING, type Route, route } from "./route.ts";
 
 export interface Readiness {
   readonly ready: boolean;
@@ -7,12 +9,33 @@ export interface Readiness {
   readonly reasons: readonly string[];
 }
 
-/** Liveness: the process answers. It asks nothing else, or one lost dependency would restart every node. */
-export function health(): Response {
+export function healthRoutes(readiness: () => Readiness, now: () => number): Route[] {
+  const ROW = { method: "GET", access: "open", params: NOTHING, query: v.unknown(), body: null } as const;
+  return [
+    route({
+      ...ROW,
+      path: "/health",
+      summary: "Liveness: the process answers, whatever it depends on.",
+      answers: { 200: { what: "it does", schema: v.object({ status: v.literal("ok") }) } },
+      handle: health,
+    }),
+    route({
+      ...ROW,
+      path: "/ready",
+      summary: "Readiness: whether new connections should come here.",
+      answers: { 200: { what: "they should", schema: v.object({ status: v.literal("ready") }) } },
+      errors: ["DRAINING", "UNAVAILABLE"],
+      handle: () => ready(readiness(), now()),
+    }),
+  ];
+}
+
+/** It asks nothing else, or one lost dependency would restart every node. */
+function health(): Response {
   return Response.json({ status: "ok" });
 }
 
-/** Readiness: whether new connections should come here. 503 with `reasons` where not. */
+/** 503 with `reasons` where not. */
 export function ready(readiness: Readiness, nowMs: number): Response {
   if (readiness.ready) return Response.json({ status: "ready" });
   const code = readiness.reasons.includes("draining") ? "DRAINING" : "UNAVAILABLE";

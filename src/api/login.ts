@@ -1,11 +1,11 @@
 import * as v from "valibot";
 import type { Account, Accounts } from "../auth/accounts.ts";
-import type { ClientAddress } from "../hub/address.ts";
 import { Buckets } from "../hub/limits.ts";
 import type { AuditEvent } from "../observe/audit.ts";
 import type { Clock } from "../observe/clock.ts";
-import { ProtocolError } from "../protocol/codes.ts";
-import { jsonBody, requireJson } from "./body.ts";
+import { type ErrorCode, ProtocolError } from "../protocol/codes.ts";
+import { requireJson } from "./body.ts";
+import { type Call, NOTHING, type Route, route } from "./route.ts";
 
 /** `POST /api/login` and `POST /api/register`: credentials in, token out. */
 
@@ -21,7 +21,6 @@ export interface LoginPorts {
   readonly audit: (event: AuditEvent) => void;
 }
 
-const MAX_BODY_BYTES = 65_536;
 const PER_NAME_AND_ADDRESS = { perSecond: 10 / 60, burst: 10 };
 const PER_ADDRESS = { perSecond: 1, burst: 60 };
 
@@ -33,7 +32,11 @@ const Credentials = v.object({
 
 type Credentials = v.InferOutput<typeof Credentials>;
 
+export const TokenAnswer = v.object({ token: v.string(), expires_in: v.number() });
+
 interface Action {
+  readonly summary: string;
+  readonly errors: readonly ErrorCode[];
   readonly event: AuditEvent["event"];
   readonly status: number;
   /** Throws `AUTH_FAILED`, `CONFLICT`, or what `Accounts` throws. */
@@ -42,6 +45,8 @@ interface Action {
 
 const ACTIONS = {
   login: {
+    summary: "A token for a name and a password; an unknown name and a wrong password look the same.",
+    errors: [],
     event: "account.login",
     status: 200,
     async run(accounts, { username, password }) {
@@ -51,6 +56,8 @@ const ACTIONS = {
     },
   },
   register: {
+    summary: "A new account, and its first token.",
+    errors: ["CONFLICT"],
     event: "account.registered",
     status: 201,
     run: (accounts, { username, password }) => accounts.register(username, password),
@@ -70,9 +77,21 @@ export class Login {
     this.#ports = ports;
   }
 
-  /** Answers `{token, expires_in}`; throws `ProtocolError`. */
-  async answer(kind: keyof typeof ACTIONS, request: Request, client: ClientAddress): Promise<Response> {
-    const action: Action = ACTIONS[kind];
+  /** `/api/login`, and `/api/register` where that is allowed. */
+  routes(canRegister: boolean): Route[] {
+    const kinds = canRegister ? (["login", "register"] as const) : (["login"] as const);
+    return kinds.map((kind) => {
+      const action: Action = ACTIONS[kind];
+      return route({
+        ...{ method: "POST", path: `/api/${kind}`, access: "open", summary: action.summary, errors: action.errors },
+        ...{ params: NOTHING, query: v.unknown(), body: Credentials },
+        answers: { [action.status]: { what: "the token, and its life in seconds", schema: TokenAnswer } },
+        handle: (call) => this.#answer(action, call),
+      });
+    });
+  }
+
+  async #answer(action: Action, { request, client, body }: Call<object, unknown, Credentials>): Promise<Response> {
     const { accounts, issueToken } = this.#ports;
     const attempt: Attempt = {
       event: action.event,
@@ -81,7 +100,7 @@ export class Login {
     };
     requireJson(request);
     if (client.key !== null) this.#limit(this.#byAddress, client.key, attempt);
-    const credentials = await jsonBody(request, Credentials, MAX_BODY_BYTES);
+    const credentials = await body();
     // Without an address the name alone is the key: guessing at one account stays slow behind a proxy that nobody named.
     this.#limit(this.#byName, `${credentials.username.toLowerCase()} ${client.key ?? ""}`, attempt);
     try {

@@ -1,5 +1,7 @@
-import { createHash, timingSafeEqual } from "node:crypto";
+import * as v from "valibot";
 import { ProtocolError } from "../protocol/codes.ts";
+import { isSame } from "./callers.ts";
+import { NOTHING, type Route, route } from "./route.ts";
 
 export interface MetricsPorts {
   /** What a scraper shows as `Authorization: Bearer`; null asks for nothing. */
@@ -11,21 +13,26 @@ export interface MetricsPorts {
 }
 
 /** Without a token and not open the route is not there at all. */
-export function hasMetrics(ports: MetricsPorts): boolean {
-  return ports.token !== null || ports.open;
+export function metricsRoutes(ports: MetricsPorts): Route[] {
+  if (ports.token === null && !ports.open) return [];
+  return [
+    route({
+      method: "GET",
+      path: "/metrics",
+      access: "open",
+      summary: "Prometheus metrics; `Authorization: Bearer` with the METRICS_TOKEN where one is set.",
+      ...{ params: NOTHING, query: v.unknown(), body: null },
+      answers: { 200: { what: "the text format of Prometheus", schema: null } },
+      handle: ({ request }) => metrics(ports, request),
+    }),
+  ];
 }
 
-export async function metrics(ports: MetricsPorts, request: Request): Promise<Response> {
+async function metrics(ports: MetricsPorts, request: Request): Promise<Response> {
   if (ports.token !== null) {
     const shown = /^Bearer +([^ ]+) *$/i.exec(request.headers.get("authorization") ?? "")?.[1];
     if (shown === undefined) throw new ProtocolError("AUTH_REQUIRED");
     if (!isSame(shown, ports.token)) throw new ProtocolError("AUTH_FAILED");
   }
   return new Response(await ports.render(), { headers: { "Content-Type": ports.contentType } });
-}
-
-/** In constant time; digests, because `timingSafeEqual` wants equal lengths and would tell the length. */
-function isSame(left: string, right: string): boolean {
-  const digest = (text: string): Buffer => createHash("sha256").update(text).digest();
-  return timingSafeEqual(digest(left), digest(right));
 }

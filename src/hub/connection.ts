@@ -6,8 +6,10 @@ import type { ServerFrame } from "../protocol/frames.ts";
 import type { Principal } from "../protocol/principal.ts";
 import type { ClientAddress } from "./address.ts";
 import type { Endpoint } from "./endpoints.ts";
+import type { Grants } from "./grants.ts";
 import type { Room } from "./rooms.ts";
 import type { User } from "./users.ts";
+import type { Verdicts } from "./verdicts.ts";
 
 /** A refusal, and whose connection it would have been where that is known. */
 interface Doom {
@@ -43,6 +45,8 @@ export interface WaitingFrame {
 /** What a waiting frame costs beside its own bytes. */
 export const WAITING_FRAME_BYTES = 64;
 
+const NONE: readonly string[] = [];
+
 /** One WebSocket connection. Data and sending only; what frames do is in `handlers.ts`, when it ends is in `hub.ts`. */
 export class Connection {
   readonly id: string;
@@ -53,7 +57,16 @@ export class Connection {
   /** Which ticks of the hub ping this connection. */
   readonly pingSlot: number;
   state: ConnectionState = "pending";
+  /** Who it is and what it may do: as the token says, but for what the backend has changed of the user's permissions. */
   principal: Principal | null;
+  /** As the token says. */
+  bearer: Principal | null;
+  /** Access to single topics for this connection alone; null while there is none. */
+  grants: Grants | null = null;
+  /** What the authorizer has answered; null before it was asked. */
+  verdicts: Verdicts | null = null;
+  /** Topics of the endpoint's own, which it receives without asking. */
+  readonly topics: readonly string[];
   /** Its place among the user's connections, given back by `Hub.release`. */
   user: User | null = null;
   /** Kept until the audit has recorded it. */
@@ -93,6 +106,8 @@ export class Connection {
     sendsPingFrames: boolean;
     pingSlot: number;
     principal: Principal | null;
+    bearer?: Principal | null;
+    topics?: readonly string[];
     userAgent: string | null;
   }) {
     this.id = fields.id;
@@ -102,6 +117,8 @@ export class Connection {
     this.sendsPingFrames = fields.sendsPingFrames;
     this.pingSlot = fields.pingSlot;
     this.principal = fields.principal;
+    this.bearer = fields.bearer ?? fields.principal;
+    this.topics = fields.topics ?? NONE;
     this.userAgent = fields.userAgent;
   }
 

@@ -3,7 +3,7 @@ import type { Principal } from "../protocol/principal.ts";
 import type { Connection } from "./connection.ts";
 import type { Hub } from "./hub.ts";
 import type { Room } from "./rooms.ts";
-import { isOwnTopic } from "./session.ts";
+import { isAllowed, type Request } from "./permission.ts";
 
 /** What has to hold before a frame is handled. Each throws the error that the client gets. */
 
@@ -12,11 +12,18 @@ export function principalOf(connection: Connection): Principal {
   return connection.principal;
 }
 
-export function requireAccess(hub: Hub, connection: Connection, action: "read", topic: string): void {
-  const startedMs = hub.clock.monotonic();
-  const decision = hub.access.may(principalOf(connection), action, topic);
-  hub.metrics.permissionCheck.observe((hub.clock.monotonic() - startedMs) / 1_000);
-  if (decision !== "yes") deny(hub, connection, topic);
+/**
+ * A promise only while the authorizer is asked: the connection's later frames wait. Throws or rejects FORBIDDEN, and NOT_A_MEMBER
+ * where anybody could be one.
+ */
+export function requireAccess(hub: Hub, connection: Connection, action: Request, topic: string): void | Promise<void> {
+  const isGranted = isAllowed(hub, connection, action, topic);
+  if (isGranted instanceof Promise) {
+    return isGranted.then((known) => (known ? undefined : deny(hub, connection, topic)));
+  }
+  if (isGranted) return;
+  if (hub.access.may(principalOf(connection), action, topic) === "members") throw new ProtocolError("NOT_A_MEMBER");
+  deny(hub, connection, topic);
 }
 
 /** Of the few rooms that a connection is in, so that a message needs no look-up by a name that is made for it. */
@@ -27,19 +34,12 @@ export function requireRoom(connection: Connection, slug: string): Room {
   throw new ProtocolError("NOT_A_MEMBER");
 }
 
-/** A member is not enough where nobody is announced: automatic topics have members too. */
-export function requirePresence(hub: Hub, connection: Connection, topic: string): Room {
+/** Typing is for members, where users are announced at all. */
+export function requireMembership(hub: Hub, connection: Connection, topic: string): Room {
   if (!hub.access.hasPresence(topic)) deny(hub, connection, topic);
   const room = hub.joinedRoom(connection, topic);
   if (room === undefined) throw new ProtocolError("NOT_A_MEMBER");
   return room;
-}
-
-/** The topic has a history, and the connection is in it: of the user's own topic every connection is. */
-export function requireHistory(hub: Hub, connection: Connection, topic: string): void {
-  if (!hub.access.hasHistory(topic)) deny(hub, connection, topic);
-  if (isOwnTopic(principalOf(connection), topic) || hub.joinedRoom(connection, topic) !== undefined) return;
-  throw new ProtocolError("NOT_A_MEMBER");
 }
 
 function deny(hub: Hub, connection: Connection, topic: string): never {

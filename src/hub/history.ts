@@ -3,10 +3,11 @@ import type { Around, ClientFrame } from "../protocol/frames.ts";
 import { replyTo } from "../protocol/frames.ts";
 import { placeOf, topicOf } from "../protocol/topic.ts";
 import type { Connection } from "./connection.ts";
-import { requireHistory } from "./guards.ts";
+import { principalOf, requireAccess } from "./guards.ts";
 import type { Hub } from "./hub.ts";
 import { afterRelief } from "./pacing.ts";
 import { newestThatFit, partsOf } from "./recovery.ts";
+import { isOwnTopic } from "./session.ts";
 
 /** Messages in one answer to `history`. */
 const MAX_LIMIT = 100;
@@ -16,7 +17,16 @@ type HistoryFrame = ClientFrame<"history">;
 /** The newest messages of a topic, or with `since` the oldest after it; no more than fit into one frame. */
 export function history(hub: Hub, connection: Connection, frame: HistoryFrame): void | Promise<void> {
   const topic = topicOf(frame);
-  requireHistory(hub, connection, topic);
+  // Of the user's own topic every connection is a member.
+  const asked = isOwnTopic(principalOf(connection), topic)
+    ? undefined
+    : requireAccess(hub, connection, "history", topic);
+  return asked === undefined
+    ? look(hub, connection, frame, topic)
+    : asked.then(() => look(hub, connection, frame, topic));
+}
+
+function look(hub: Hub, connection: Connection, frame: HistoryFrame, topic: string): void | Promise<void> {
   const limit = Math.min(frame.limit ?? MAX_LIMIT, MAX_LIMIT);
   const found = hub.broker.history(topic, frame.since ?? null, limit);
   if (found instanceof Promise) return found.then((known) => answer(hub, connection, frame, topic, known));

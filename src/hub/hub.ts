@@ -8,7 +8,7 @@ import { IsoTime } from "../observe/iso-time.ts";
 import type { Metrics } from "../observe/metrics.ts";
 import { ERRORS } from "../protocol/codes.ts";
 import type { Codec, EncodedFields, MessageBody } from "../protocol/codec.ts";
-import type { Terms } from "../protocol/frames.ts";
+import type { Terms, UnsubscribeCode } from "../protocol/frames.ts";
 import { nameOf } from "../protocol/topic.ts";
 import { AuditTrail } from "./audit-trail.ts";
 import type { Connection } from "./connection.ts";
@@ -16,6 +16,7 @@ import { EncodedAnswers } from "./encoded-answers.ts";
 import type { HeartbeatOptions } from "./heartbeat.ts";
 import { slotsOf, tickMs } from "./heartbeat.ts";
 import { PendingPlaces } from "./pending.ts";
+import type { Authorizer } from "./permission.ts";
 import { departureOf, Presence } from "./presence.ts";
 import { receive, wait } from "./receive.ts";
 import { type Room, Rooms } from "./rooms.ts";
@@ -52,6 +53,8 @@ export interface HubPorts {
   readonly report: (error: unknown, correlationId: string) => void;
   /** Runs something in the next turn of the event loop. */
   readonly later: (run: () => void) => void;
+  /** Null: the rules alone decide. */
+  readonly authorizer: Authorizer | null;
 }
 
 /** One publish in so many is timed: looking at the clock costs as much as what is measured. */
@@ -70,6 +73,7 @@ export class Hub {
   readonly clock: Clock;
   readonly report: (error: unknown, correlationId: string) => void;
   readonly later: HubPorts["later"];
+  readonly authorizer: Authorizer | null;
   readonly connections = new Set<Connection>();
   readonly rooms: Rooms;
   readonly isoTime = new IsoTime();
@@ -97,11 +101,12 @@ export class Hub {
     this.clock = ports.clock;
     this.report = ports.report;
     this.later = ports.later;
+    this.authorizer = ports.authorizer;
     this.trail = new AuditTrail(ports.audit, ports.metrics);
     this.pending = new PendingPlaces(options);
     this.rooms = new Rooms({
       ...{ engine: ports.engine, counters: ports.metrics.counters, connections: this.connections, later: ports.later },
-      hasHistory: (topic) => ports.access.hasHistory(topic),
+      access: ports.access,
     });
     this.users = new Users({
       maxConnectionsPerUser: options.maxConnectionsPerUser,
@@ -219,12 +224,13 @@ export class Hub {
     this.authenticator.sweep();
   }
 
-  publish(room: Room, body: MessageBody, identity: Identity | null): Position | Promise<Position> {
-    const publication = { topic: room.topic, body, identity };
+  publish(topic: string, body: MessageBody, identity: Identity | null): Position | Promise<Position> {
+    const publication = { topic, body, identity };
+    const keepsHistory = this.rooms.get(topic)?.keepsHistory ?? this.access.hasHistory(topic);
     this.#published += 1;
-    if (this.#published % TIMED_PUBLISHES !== 0) return this.broker.publish(publication, room.keepsHistory);
+    if (this.#published % TIMED_PUBLISHES !== 0) return this.broker.publish(publication, keepsHistory);
     const startedMs = this.clock.monotonic();
-    const position = this.broker.publish(publication, room.keepsHistory);
+    const position = this.broker.publish(publication, keepsHistory);
     if (position instanceof Promise) return position.finally(() => this.#timePublish(startedMs));
     this.#timePublish(startedMs);
     return position;
@@ -262,7 +268,7 @@ export class Hub {
   }
 
   /** Takes a connection out of a topic that it may no longer read, and tells it so. */
-  removeFromTopic(connection: Connection, topic: string, code: "FORBIDDEN"): void {
+  removeFromTopic(connection: Connection, topic: string, code: UnsubscribeCode): void {
     const room = this.rooms.get(topic);
     if (room === undefined) return;
     const { place } = room;

@@ -1,3 +1,4 @@
+import type { Access } from "../access.ts";
 import type { Positioned } from "../broker/broker.ts";
 import type { Engine, Frame } from "../engine/engine.ts";
 import type { Counters } from "../observe/metrics.ts";
@@ -18,20 +19,25 @@ interface Framing {
   slices: Slices | null;
 }
 
+type TopicRules = Pick<Access, "hasHistory" | "isOpenToMembers">;
+
 /** A topic with members on this node. */
 export class Room {
   readonly topic: string;
   readonly slug: string | null;
   readonly keepsHistory: boolean;
+  /** Every member may write: a message needs no check of its own. */
+  readonly isOpenToMembers: boolean;
   readonly framings: Framing[] = [];
   /** Members that are still being sent what they missed, and get live messages from the history until they have; null while there are none. */
   catchingUp: Set<Connection> | null = null;
   /** Who is there; null until presence is first asked of it, and for good in topics without presence. */
   occupants: Occupants | null = null;
 
-  constructor(topic: string, keepsHistory: boolean) {
+  constructor(topic: string, access: TopicRules) {
     this.topic = topic;
-    this.keepsHistory = keepsHistory;
+    this.keepsHistory = access.hasHistory(topic);
+    this.isOpenToMembers = access.isOpenToMembers(topic);
     this.slug = roomSlugOf(topic);
   }
 
@@ -59,7 +65,7 @@ export class Room {
 interface RoomsPorts {
   readonly engine: Pick<Engine, "publish">;
   readonly counters: Counters;
-  readonly hasHistory: (topic: string) => boolean;
+  readonly access: TopicRules;
   /** All of this node, for the moment in which a room becomes large. */
   readonly connections: Iterable<Connection>;
   /** Runs something in the next turn of the event loop. */
@@ -74,14 +80,14 @@ export class Rooms {
   readonly #rooms = new Map<string, Room>();
   readonly #engine: Pick<Engine, "publish">;
   readonly #counters: Counters;
-  readonly #hasHistory: (topic: string) => boolean;
+  readonly #access: TopicRules;
   readonly #connections: Iterable<Connection>;
   readonly #turns: Turns;
   /** Connections in topics, counted once per topic. */
   memberships = 0;
 
   constructor(ports: RoomsPorts) {
-    this.#hasHistory = ports.hasHistory;
+    this.#access = ports.access;
     this.#engine = ports.engine;
     this.#counters = ports.counters;
     this.#connections = ports.connections;
@@ -104,7 +110,7 @@ export class Rooms {
   open(topic: string): Room {
     let room = this.#rooms.get(topic);
     if (room === undefined) {
-      room = new Room(topic, this.#hasHistory(topic));
+      room = new Room(topic, this.#access);
       this.#rooms.set(topic, room);
     }
     return room;

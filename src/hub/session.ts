@@ -8,6 +8,7 @@ import type { Principal } from "../protocol/principal.ts";
 import type { Connection } from "./connection.ts";
 import { asProtocolError, errorContext } from "./errors.ts";
 import type { Hub } from "./hub.ts";
+import { recheck } from "./recheck.ts";
 
 /**
  * Who a connection is: authentication by the first frame, the greeting, and a new token on a live connection.
@@ -203,20 +204,26 @@ function finishRefresh(
 ): void | Promise<void> {
   if (connection.state !== "open" || connection.principal === null) return;
   if (principal.id !== connection.principal.id) throw new ProtocolError("FORBIDDEN");
-  const automaticBefore = automaticTopicsOf(connection.principal);
-  const automatic = automaticTopicsOf(principal);
-  connection.principal = principal;
+  connection.bearer = principal;
   connection.wasExpiryAnnounced = false;
   hub.metrics.authentications.add("OK");
+  const lost = recheck(hub, connection, principal, "FORBIDDEN");
+  const finish = (known: readonly string[]): void | Promise<void> =>
+    answerRefresh(hub, connection, principal, known, id, answer);
+  return lost instanceof Promise ? lost.then(finish) : finish(lost);
+}
 
-  const lost = connection.rooms
-    .map((room) => room.topic)
-    .filter((topic) =>
-      automaticBefore.includes(topic) ? !automatic.includes(topic) : hub.access.may(principal, "read", topic) === "no",
-    );
-  for (const topic of lost) hub.removeFromTopic(connection, topic, "FORBIDDEN");
+function answerRefresh(
+  hub: Hub,
+  connection: Connection,
+  principal: Principal,
+  lost: readonly string[],
+  id: FrameId | undefined,
+  answer: "auth_success" | "auth_refreshed",
+): void | Promise<void> {
+  if (connection.state !== "open") return;
   const kept = [USER_TOPIC + principal.id, ...connection.rooms.map((room) => room.topic)];
-  const gained = automatic.filter((topic) => !kept.includes(topic));
+  const gained = automaticTopicsOf(principal).filter((topic) => !kept.includes(topic));
   if (answer === "auth_success") return greet(hub, connection, principal, "auth_success", id);
   joinAll(hub, connection, gained);
   connection.send({

@@ -1,4 +1,4 @@
-import type { ChatMessage, ServerFrame } from "./frames.ts";
+import type { ChatMessage, PublishedEvent, ServerFrame } from "./frames.ts";
 
 /** A message with its place in the stream of its topic. */
 export interface PositionedBody {
@@ -42,4 +42,8 @@ export interface MessageBody {
 
 export function chatBody(message: ChatMessage): MessageBody {
   return { kind: "chat", json: JSON.stringify(message).slice(0, -2) };
+}
+
+export function eventBody(event: PublishedEvent): MessageBody {
+  return { kind: "event", json: JSON.stringify(event).slice(0, -1) };
 }

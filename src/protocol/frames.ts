@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import type { ErrorCode } from "./codes.ts";
-import { isRoomSlug, isTopic } from "./topic.ts";
+import { isEventName } from "./event-name.ts";
+import { isId, isRoomSlug, isTopic } from "./topic.ts";
 
 /**
  * The frames of the protocol: one schema per client frame, from which its type is inferred, and one type per server frame.
@@ -34,6 +35,23 @@ export const clientFrames = {
   join_room: v.object({ id: frameId, roomSlug, recover: v.optional(position) }),
   leave_room: v.object({ id: frameId, roomSlug }),
   chat_message: v.object({ id: frameId, roomSlug, message: v.string(), messageId }),
+  subscribe: v.object({ id: frameId, topic, token: v.optional(v.string()), recover: v.optional(position) }),
+  unsubscribe: v.object({ id: frameId, topic }),
+  subscribe_conversation: v.object({
+    id: frameId,
+    conversation_id: v.union([v.pipe(v.string(), v.check(isId)), v.pipe(v.number(), v.safeInteger())]),
+    recover: v.optional(position),
+  }),
+  publish: v.pipe(
+    v.object({
+      id: frameId,
+      ...place,
+      event: v.pipe(v.string(), v.check(isEventName)),
+      data: v.optional(v.unknown()),
+      messageId,
+    }),
+    v.check((frame) => namesOnePlace(frame)),
+  ),
   typing: v.pipe(
     v.object({ id: frameId, ...place, isTyping: v.boolean() }),
     v.check((frame) => namesOnePlace(frame)),
@@ -123,6 +141,9 @@ interface InRoom {
   readonly topic?: string;
 }
 
+/** Why a topic was left: asked for, no access any more, the token that gave it has ended, taken away by the backend. */
+export type UnsubscribeCode = "OK" | "FORBIDDEN" | "TOKEN_EXPIRED" | "REVOKED";
+
 export type ServerFrame = Stamped &
   (
     | ({ readonly type: "connected" } & Welcome)
@@ -143,6 +164,7 @@ export type ServerFrame = Stamped &
     | { readonly type: "auth_expiring"; readonly expiresAt: number }
     | ({ readonly type: "room_joined"; readonly roomSlug: string; readonly message: string } & Joined)
     | { readonly type: "room_left"; readonly roomSlug: string }
+    | ({ readonly type: "subscribed"; readonly conversation_id?: string | number } & InRoom & Joined)
     | ({ readonly type: "recovered"; readonly messages: readonly unknown[]; readonly more: boolean } & InRoom)
     | ({
         readonly type: "history";
@@ -151,7 +173,7 @@ export type ServerFrame = Stamped &
         readonly epoch: string;
         readonly recovered?: boolean;
       } & InRoom)
-    | ({ readonly type: "unsubscribed"; readonly code: ErrorCode | "OK" | "REVOKED"; readonly reason: string } & InRoom)
+    | ({ readonly type: "unsubscribed"; readonly code: UnsubscribeCode; readonly reason: string } & InRoom)
     | ({ readonly type: "user_joined" | "user_left"; readonly data: WireUser & InRoom } & InRoom)
     | ({
         readonly type: "presence_diff";
@@ -172,6 +194,12 @@ export type ServerFrame = Stamped &
         readonly offset: number;
         readonly epoch: string;
       }
+    | ({
+        readonly type: "published";
+        readonly messageId: string;
+        readonly offset: number;
+        readonly epoch: string;
+      } & InRoom)
     | ({ readonly type: "typing"; readonly isTyping: boolean } & WireUser & InRoom)
     | { readonly type: "ping" | "pong" }
     | { readonly type: "server_draining"; readonly retryAfterMs: number }
@@ -204,6 +232,19 @@ export interface ChatMessage {
     readonly message: string;
     readonly createdAt: string;
   };
+}
+
+/** A published event before it has its position. */
+export interface PublishedEvent {
+  /** The event's own name. */
+  readonly type: string;
+  readonly timestamp: number;
+  readonly roomSlug?: string;
+  readonly topic?: string;
+  readonly data: unknown;
+  readonly messageId: string;
+  /** Absent exactly when the backend published: no client can forge its messages. */
+  readonly from?: WireUser;
 }
 
 /** What a reply repeats of the frame that it answers. */

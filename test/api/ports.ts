@@ -2,10 +2,15 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { SignJWT } from "jose";
-import { type Api, type ApiPorts, createApi, type Peer } from "../../src/api/app.ts";
+import { type Api, type ApiPorts, createApi } from "../../src/api/app.ts";
+import type { Peer } from "../../src/api/route.ts";
 import type { IssuedToken } from "../../src/api/login.ts";
 import { type Account, type Accounts, openAccounts } from "../../src/auth/accounts.ts";
 import type { PasswordOptions } from "../../src/auth/passwords.ts";
+import { createOriginPolicy } from "../../src/auth/origin.ts";
+import { findCredential } from "../../src/auth/sources.ts";
+import { compileAccess, DEFAULT_ACCESS } from "../../src/access.ts";
+import { authenticatorWith } from "../auth/tokens.ts";
 import { Addresses } from "../../src/hub/address.ts";
 import { findEndpoint } from "../../src/hub/endpoints.ts";
 import type { AuditEvent } from "../../src/observe/audit.ts";
@@ -39,6 +44,13 @@ export class Rig {
     this.store = store;
     this.api = createApi({
       accounts: { store, canRegister: true, issueToken },
+      callers: {
+        apiKey: null,
+        authenticator: authenticatorWith({}, this.clock),
+        access: compileAccess(DEFAULT_ACCESS),
+        origins: createOriginPolicy(["https://app.example"]),
+        findCredential: (view) => findCredential(view, { cookieName: "access_token", tokenInQuery: true }, true),
+      },
       addresses: new Addresses({ trustedProxies: ["10.0.0.1"], forwardedHeader: "x-forwarded-for" }, () => {}),
       allowedOrigins: ["https://app.example"],
       isEndpoint: (path) => findEndpoint(path) !== undefined,

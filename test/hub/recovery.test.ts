@@ -417,7 +417,7 @@ describe("history", () => {
 
   test.each([
     ["a room of others", { roomSlug: "other" }, "NOT_A_MEMBER"],
-    ["another user", { topic: "user:bob" }, "NOT_A_MEMBER"],
+    ["another user", { topic: "user:bob" }, "FORBIDDEN"],
     ["a topic without history", { topic: "system:status" }, "FORBIDDEN"],
     ["a topic of no namespace", { topic: "nowhere:x" }, "FORBIDDEN"],
     ["two places", { roomSlug: "r", topic: "room:r" }, "BAD_MESSAGE"],

@@ -202,6 +202,7 @@ export class HubRig {
         metrics: this.metrics,
         clock: this.clock,
         later: (run) => this.later(run),
+        authorizer: null,
         report: (error, correlationId) => this.failures.push({ error, correlationId }),
       },
     );
