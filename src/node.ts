@@ -18,6 +18,7 @@ import { findEndpoint } from "./hub/endpoints.ts";
 import { Handshakes } from "./hub/handshakes.ts";
 import { tickMs } from "./hub/heartbeat.ts";
 import { Hub } from "./hub/hub.ts";
+import { connectionStats, roomStats } from "./hub/stats.ts";
 import { sweepUnsent, UNSENT_SWEEP_MS } from "./hub/sweep.ts";
 import { isOverloaded } from "./hub/overload.ts";
 import { type Audit, createAudit } from "./observe/audit.ts";
@@ -280,6 +281,7 @@ function apiOf({
       contentType: metrics.contentType,
     },
     readiness,
+    stats: { connections: () => connectionStats(hub), rooms: () => roomStats(hub) },
     clock,
     audit: (event) => audit.record(event),
     logFailure: report,

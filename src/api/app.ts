@@ -11,6 +11,7 @@ import { errorResponse, type LogFailure, toProtocolError } from "./errors.ts";
 import { healthRoutes, type Readiness } from "./health.ts";
 import { type IssuedToken, Login } from "./login.ts";
 import { type MetricsPorts, metricsRoutes } from "./metrics.ts";
+import { type StatsPorts, statsRoutes } from "./stats.ts";
 import { answerRoute, type Peer, type Route } from "./route.ts";
 
 /** The HTTP API as one function from request to response, whatever engine it came through. */
@@ -33,6 +34,7 @@ export interface ApiPorts {
   readonly isEndpoint: (path: string) => boolean;
   readonly metrics: MetricsPorts;
   readonly readiness: () => Readiness;
+  readonly stats: StatsPorts;
   readonly clock: Clock;
   readonly audit: (event: AuditEvent) => void;
   readonly logFailure: LogFailure;
@@ -91,6 +93,7 @@ export function createApi(ports: ApiPorts): Api {
   const routes = [
     ...healthRoutes(ports.readiness, () => clock.now()),
     ...metricsRoutes(ports.metrics),
+    ...statsRoutes(ports.stats, () => clock.now()),
     ...(login === null ? [] : login.routes(ports.accounts?.canRegister === true)),
   ];
   app.get("/", (context) => context.text(ROOT_PAGE));
