@@ -1,4 +1,4 @@
-import { compileAccess, DEFAULT_ACCESS } from "./access.ts";
+import { compileAccess } from "./access.ts";
 import { type Api, createApi } from "./api/app.ts";
 import { errorResponse } from "./api/errors.ts";
 import type { Accounts } from "./auth/accounts.ts";
@@ -10,9 +10,9 @@ import { MemoryBroker } from "./broker/memory.ts";
 import { type Config, ConfigError } from "./config.ts";
 import { issuerOf, openStore } from "./credentials.ts";
 import { createBunEngine } from "./engine/bun.ts";
-import type { Engine, Handler } from "./engine/engine.ts";
+import { handlerOf } from "./engine-handler.ts";
+import type { Engine } from "./engine/engine.ts";
 import { Addresses } from "./hub/address.ts";
-import type { Connection } from "./hub/connection.ts";
 import { Drain } from "./hub/drain.ts";
 import { findEndpoint } from "./hub/endpoints.ts";
 import { Handshakes } from "./hub/handshakes.ts";
@@ -30,6 +30,8 @@ import { createMetrics, type Metrics } from "./observe/metrics.ts";
 import { createSink, type Sink } from "./observe/sink.ts";
 import { CLOSES, ERRORS, ProtocolError } from "./protocol/codes.ts";
 import { clientFrames } from "./protocol/frames.ts";
+import { BY_ITSELF, type NodeParts } from "./node-parts.ts";
+import { startLineOf } from "./start-line.ts";
 
 /** The composition root: builds the parts of one node from its configuration and connects them. */
 
@@ -37,17 +39,12 @@ export interface RunningNode {
   readonly address: { readonly url: string; readonly port: number };
   /** The one line of the start, for people. */
   readonly summary: string;
-  /** Ends every connection in the steps of a planned restart; a second call joins the first. */
-  drain(): Promise<void>;
+  readonly hub: Hub;
+  readonly log: Log;
+  /** Ends every connection in the steps of a planned restart, over `graceMs` or `drainMs`; a second call joins the first. */
+  drain(graceMs?: number): Promise<void>;
   /** Stops listening and writes what is left of the logs. */
   stop(): Promise<void>;
-}
-
-/** Where the parts of a node can be replaced, for embedding and for tests. */
-export interface NodeParts {
-  readonly clock?: Clock;
-  /** Where the log goes: a file descriptor or a path. */
-  readonly logTarget?: number | string;
 }
 
 const UNNAMED_PROXY =
@@ -66,14 +63,16 @@ export async function startNode(config: Config, parts: NodeParts = {}): Promise<
   const origins = configured(() => createOriginPolicy(config.allowedOrigins));
   const addresses = configured(() => new Addresses(config, (peer) => log.warn({ peer }, UNNAMED_PROXY)));
   const accounts = config.accounts === "off" ? null : await openStore(config, clock);
-  const authenticator = configured(() => authenticatorOf(config, clock, accounts));
+  const embedding = parts.application?.({ config, clock, report }) ?? BY_ITSELF;
+  const authenticator = embedding.authenticator(configured(() => authenticatorOf(config, clock, accounts)));
 
   const broker = new MemoryBroker(config, clock, (topic, message) => hub.deliver(topic, message));
   const hub: Hub = new Hub(config, {
     engine: { publish: (topic, frame) => engine.publish(topic, frame) },
-    access: compileAccess(DEFAULT_ACCESS),
+    access: compileAccess(embedding.access),
     later: (run) => void setImmediate(run),
-    authorizer: null,
+    authorizer: embedding.authorizer,
+    application: embedding.application,
     ...{ broker, authenticator, audit, metrics, clock, report },
   });
   bindGauges(hub);
@@ -130,9 +129,9 @@ export async function startNode(config: Config, parts: NodeParts = {}): Promise<
   const watching = setInterval(() => sweepUnsent(hub), UNSENT_SWEEP_MS);
 
   return {
-    address,
-    summary: summaryOf(config, address.url, engine.name, broker.name),
-    drain: () => drain.start(),
+    ...{ address, hub, log },
+    summary: startLineOf(config, address.url, engine.name, broker.name),
+    drain: (graceMs) => drain.start(graceMs),
     async stop() {
       clearInterval(ticking);
       clearInterval(watching);
@@ -292,29 +291,4 @@ function apiOf({
 function reasonsAgainst(reasons: Readonly<Record<string, boolean>>): { ready: boolean; reasons: string[] } {
   const standing = Object.keys(reasons).filter((reason) => reasons[reason] === true);
   return { ready: standing.length === 0, reasons: standing };
-}
-
-function handlerOf(hub: Hub, handshakes: Handshakes, api: Api, report: Observation["report"]): Handler<Connection> {
-  return {
-    upgrade: (handshake) => handshakes.upgrade(handshake),
-    malformed: (handshake, status) => handshakes.malformed(handshake, status),
-    open: (socket, connection) => hub.open(socket, connection),
-    abandoned: (connection) => hub.abandoned(connection),
-    message: (connection, data) => hub.message(connection, data),
-    drain: (connection) => hub.drain(connection),
-    pong: (connection) => hub.pong(connection),
-    close: (connection, code) => hub.close(connection, code),
-    fetch: (request, peer) => api.fetch(request, peer),
-    failed: (error) => report(error, crypto.randomUUID()),
-  };
-}
-
-function summaryOf(config: Config, url: string, engine: string, broker: string): string {
-  const socket = config.unixSocket === null ? "" : `--unix-socket ${config.unixSocket} `;
-  const base = config.unixSocket === null ? url : "http://localhost";
-  const next =
-    config.accounts === "on"
-      ? `try: curl ${socket}-X POST ${base}/api/register -H 'Content-Type: application/json' -d '{"username":"ada","password":"correct horse"}'`
-      : `try: curl ${socket}${base}/ready`;
-  return `Tautline listens on ${url} · engine ${engine} · broker ${broker} · ${next}`;
 }

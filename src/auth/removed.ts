@@ -15,8 +15,9 @@ export function refusingRemoved(authenticator: Authenticator, accounts: Pick<Acc
   }
 
   return {
-    authenticate: (credential, addressKey) => checkWhenKnown(authenticator.authenticate(credential, addressKey)),
-    verify: (token, addressKey) => checkWhenKnown(authenticator.verify(token, addressKey)),
+    authenticate: (credential, addressKey, shown) =>
+      checkWhenKnown(authenticator.authenticate(credential, addressKey, shown)),
+    verify: (token, addressKey, shown) => checkWhenKnown(authenticator.verify(token, addressKey, shown)),
     sweep: () => authenticator.sweep(),
     get keysReady() {
       return authenticator.keysReady;

@@ -15,7 +15,12 @@ export function cutReason(reason: string): string {
   return reason.slice(0, encoder.encodeInto(reason, scratch).read);
 }
 
-/** The code itself, or 1011 for one that must not or would not be sent: 1005, 1006, and whatever the table does not know. */
+/** The code itself, or 1011 for one that must not or would not be sent: 1005, 1006, whatever neither the table nor an application has. */
 export function sendableCode(code: number): number {
-  return Object.hasOwn(CLOSES, code) ? code : 1011;
+  return Object.hasOwn(CLOSES, code) || isApplicationCode(code) ? code : 1011;
+}
+
+/** RFC 6455 section 7.4.2: private use. */
+function isApplicationCode(code: number): boolean {
+  return Number.isInteger(code) && code >= 4000 && code <= 4999;
 }

@@ -95,7 +95,7 @@ export class Connection {
   /** A refusal that the endpoint tells by a frame and a close code, once the upgrade has happened. */
   doom: Doom | null = null;
   /** Why this side ended it; null when the peer did. */
-  endedBy: CloseCode | null = null;
+  endedBy: number | null = null;
   #socket: Socket | null = null;
 
   constructor(fields: {
@@ -154,6 +154,11 @@ export class Connection {
 
   /** Ends the connection. The reason is the code's name unless something else is worth telling. */
   close(code: CloseCode, reason: string = CLOSES[code].name): void {
+    this.closeAs(code, reason);
+  }
+
+  /** The same with a code that need not be the protocol's: 4000–4999 are an application's to choose. */
+  closeAs(code: number, reason: string): void {
     if (this.state === "gone") return;
     this.state = "gone";
     this.endedBy = code;

@@ -44,7 +44,7 @@ export function authenticate(
   try {
     const frame = v.safeParse(clientFrames.auth, decoded, { abortEarly: true });
     if (!frame.success) throw new ProtocolError("BAD_MESSAGE");
-    const principal = hub.authenticator.verify(frame.output.token, connection.client.key);
+    const principal = hub.authenticator.verify(frame.output.token, connection.client.key, connection);
     if (!(principal instanceof Promise)) return admit(hub, connection, principal, id);
     return principal
       .then((known) => admit(hub, connection, known, id))
@@ -126,7 +126,7 @@ function finishGreeting(
   topics: readonly string[],
   positions: readonly Position[],
   id: FrameId | undefined,
-): void {
+): void | Promise<void> {
   if (connection.state !== "open") return;
   const greeting: Greeting = {
     type,
@@ -147,9 +147,10 @@ function finishGreeting(
   };
   if (type === "auth_success") greeting.message = "Authentication successful";
   if (id !== undefined) greeting.id = id;
-  hub.attachToUser(connection);
+  const isNew = hub.attachToUser(connection);
   connection.sendWith(greeting, hub.termsIn(connection.codec));
   joinAll(hub, connection, topics);
+  if (isNew) return hub.application?.connected(connection);
 }
 
 /** A loop and no `map`: every handshake runs it, mostly for one topic. */
@@ -176,7 +177,7 @@ export function refresh(
   answer: "auth_success" | "auth_refreshed",
 ): void | Promise<void> {
   try {
-    const principal = hub.authenticator.verify(frame.token, connection.client.key);
+    const principal = hub.authenticator.verify(frame.token, connection.client.key, connection);
     if (!(principal instanceof Promise)) return finishRefresh(hub, connection, principal, frame.id, answer);
     return principal
       .then((known) => finishRefresh(hub, connection, known, frame.id, answer))

@@ -94,7 +94,7 @@ function grantBy(hub: Hub, connection: Connection, token: string, topic: string)
     throw new ProtocolError("AUTH_FAILED");
   };
   try {
-    const second = hub.authenticator.verify(token, connection.client.key);
+    const second = hub.authenticator.verify(token, connection.client.key, connection);
     return second instanceof Promise ? second.then(grant).catch(refuse) : grant(second);
   } catch (error) {
     return refuse(error);
