@@ -5,7 +5,12 @@ import type { Handshakes } from "./hub/handshakes.ts";
 import type { Hub } from "./hub/hub.ts";
 
 /** What the engine calls, and who answers. */
-export function handlerOf(hub: Hub, handshakes: Handshakes, api: Api, report: (error: unknown, correlationId: string) => void): Handler<Connection> {
+export function handlerOf(
+  hub: Hub,
+  handshakes: Handshakes,
+  api: Api,
+  report: (error: unknown, correlationId: string) => void,
+): Handler<Connection> {
   return {
     upgrade: (handshake) => handshakes.upgrade(handshake),
     malformed: (handshake, status) => handshakes.malformed(handshake, status),

@@ -110,7 +110,18 @@ export async function startNode(config: Config, parts: NodeParts = {}): Promise<
     handlerOf(hub, handshakes, api, report),
   );
 
-  const address = await engine.listen();
+  const release = async (): Promise<void> => {
+    loopDelay.stop();
+    await engine.stop();
+    await broker.stop();
+    accounts?.close();
+    await audit.flush(FLUSH_MS);
+    for (const sink of sinks) await sink.close(FLUSH_MS);
+  };
+  const address = await engine.listen().catch(async (error: unknown) => {
+    await release();
+    throw error;
+  });
   let sinceSecondMs = clock.monotonic();
   const ticking = setInterval(() => {
     hub.tick();
@@ -135,12 +146,7 @@ export async function startNode(config: Config, parts: NodeParts = {}): Promise<
     async stop() {
       clearInterval(ticking);
       clearInterval(watching);
-      loopDelay.stop();
-      await engine.stop();
-      await broker.stop();
-      accounts?.close();
-      await audit.flush(FLUSH_MS);
-      for (const sink of sinks) await sink.close(FLUSH_MS);
+      await release();
     },
   };
 }
@@ -200,7 +206,7 @@ function observe(config: Config, clock: Clock, logTarget: number | string): Obse
 }
 
 /** What a part finds wrong with its settings stops the start like any other problem of the configuration. */
-function configured<T>(build: () => T): T {
+export function configured<T>(build: () => T): T {
   try {
     return build();
   } catch (error) {
@@ -210,7 +216,7 @@ function configured<T>(build: () => T): T {
   }
 }
 
-function authenticatorOf(config: Config, clock: Clock, accounts: Accounts | null): Authenticator {
+export function authenticatorOf(config: Config, clock: Clock, accounts: Accounts | null): Authenticator {
   const authenticator = createAuthenticator(
     {
       secret: config.jwtSecret,

@@ -1,5 +1,6 @@
 import type { Clock } from "../observe/clock.ts";
 import { within } from "../observe/deadline.ts";
+import { isThenable } from "../observe/thenable.ts";
 import { ProtocolError } from "../protocol/codes.ts";
 import type { Principal } from "../protocol/principal.ts";
 import { type Authenticator, digestOf, type Shown } from "./authenticate.ts";
@@ -27,10 +28,7 @@ type MaybePromise<T> = T | Promise<T>;
  * with one of the codes AUTH_FAILED, TOKEN_EXPIRED, FORBIDDEN, UNAVAILABLE is answered as it is; anything else that is thrown, and no
  * answer within 10 s, is UNAVAILABLE: the client keeps its token and comes back later. Answers are not kept.
  */
-export type TokenValidator = (
-  token: string,
-  handshake: Handshake,
-) => MaybePromise<PrincipalInput | null | undefined>;
+export type TokenValidator = (token: string, handshake: Handshake) => MaybePromise<PrincipalInput | null | undefined>;
 
 export interface ValidatorOptions {
   readonly defaultRole: string;
@@ -96,7 +94,7 @@ export class ValidatedTokens implements Authenticator {
     try {
       const validate = this.#validate;
       const answer = validate(token, handshakeOf(source, shown));
-      return isThenable(answer) ? this.#wait(answer, token, addressKey) : this.#accept(answer, token, addressKey);
+      return isThenable(answer) ? this.#wait(answer, token, addressKey) : this.#accept(answer);
     } catch (error) {
       throw this.#refusal(error, token, addressKey);
     }
@@ -106,7 +104,7 @@ export class ValidatedTokens implements Authenticator {
     this.#pending += 1;
     try {
       const input = await within(Promise.resolve(answer), TIMEOUT_MS, this.#ports.clock);
-      return this.#accept(input, token, addressKey);
+      return this.#accept(input);
     } catch (error) {
       throw this.#refusal(error, token, addressKey);
     } finally {
@@ -114,7 +112,7 @@ export class ValidatedTokens implements Authenticator {
     }
   }
 
-  #accept(input: unknown, token: string, addressKey: string | null): Principal {
+  #accept(input: unknown): Principal {
     if (input === null || input === undefined) throw new ProtocolError("AUTH_FAILED");
     const { defaultRole, clockToleranceS } = this.#options;
     try {
@@ -153,9 +151,4 @@ function handshakeOf(source: Handshake["source"], shown: Shown | undefined): Han
     userAgent: shown?.handshake?.header("user-agent") ?? shown?.userAgent ?? null,
     source,
   };
-}
-
-/** Some libraries give promises of their own. */
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
 }

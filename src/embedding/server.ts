@@ -1,0 +1,153 @@
+import { type PrincipalInput, principalFrom } from "../auth/principal-input.ts";
+import type { Hub } from "../hub/hub.ts";
+import { type Published, publishEvent } from "../hub/publishing.ts";
+import { roomStats, type RoomStats } from "../hub/stats.ts";
+import type { RunningNode } from "../node.ts";
+import { isEventName } from "../protocol/event-name.ts";
+import type { GrantedAction } from "../protocol/principal.ts";
+import { isId, isTopic } from "../protocol/topic.ts";
+import type { FollowersOf } from "./server-options.ts";
+import { isPermitted } from "./topic-permission.ts";
+
+export interface PublishOptions {
+  /** 1–64 characters. The same id in the same topic within five minutes is delivered once. Default: one is made. */
+  readonly messageId?: string | undefined;
+}
+
+/** How many followers are sent to before others get their turn. */
+const FOLLOWERS_PER_TURN = 256;
+const MAX_GRACE_MS = 2_147_483_647;
+
+interface ServerParts {
+  readonly running: RunningNode;
+  readonly defaultRole: string;
+  readonly followersOf: FollowersOf | null;
+}
+
+/**
+ * A node inside of an application. What it publishes reaches clients without `from`, which no client can forge. Wrong names throw a
+ * `TypeError` at once; what fails later rejects with a `ProtocolError`, and is logged, so that nobody has to wait for it.
+ */
+export class Server {
+  readonly #running: RunningNode;
+  readonly #hub: Hub;
+  readonly #defaultRole: string;
+  readonly #followersOf: FollowersOf | null;
+  #stopped: Promise<void> | null = null;
+
+  constructor({ running, defaultRole, followersOf }: ServerParts) {
+    this.#running = running;
+    this.#hub = running.hub;
+    this.#defaultRole = defaultRole;
+    this.#followersOf = followersOf;
+  }
+
+  /** `http://127.0.0.1:8080`, or `unix:/path` with the port 0. */
+  get address(): { readonly url: string; readonly port: number } {
+    return this.#running.address;
+  }
+
+  /**
+   * Sends an event to everyone in the topic: `{type: event, data, timestamp, …}`. `event` is `[a-z][a-z0-9_.-]{0,63}` and no frame of the
+   * protocol, `data` anything that JSON can say, up to 16 KiB. Resolves with its position once it has one. Rejects MESSAGE_TOO_LARGE,
+   * MESSAGE_ID_REUSED (the same id with other content), PUBLISH_FAILED.
+   */
+  publish(topic: string, event: string, data?: unknown, options: PublishOptions = {}): Promise<Published> {
+    requireTopic(topic);
+    requireEvent(event);
+    return this.#owned(this.#publish(topic, event, data, options.messageId));
+  }
+
+  /** Sends an event to every connection of a user: its topic `user:{id}`. As `publish`. */
+  sendToUser(userId: string | number, event: string, data?: unknown, options: PublishOptions = {}): Promise<Published> {
+    return this.publish(`user:${idOf(userId)}`, event, data, options);
+  }
+
+  /**
+   * Sends an event to the followers of a user: to each that `followersOf` names, or else to the topic `followers:{id}`. Rejects as
+   * `publish`, and with what `followersOf` throws.
+   */
+  broadcastToFollowers(userId: string | number, event: string, data?: unknown): Promise<void> {
+    const topic = `followers:${idOf(userId)}`;
+    requireEvent(event);
+    return this.#owned(this.#broadcast(userId, topic, event, data));
+  }
+
+  /** Connections, rooms, and how many users are in each; the largest 1,000 rooms first. */
+  getStats(): RoomStats {
+    return roomStats(this.#hub);
+  }
+
+  /**
+   * Whether a user may do it now, by the rules or by `permissionChecker`. Where only members may, it looks at the user's connections to
+   * this node. A malformed topic is forbidden. Throws a `TypeError` for what is no user.
+   */
+  async checkTopicPermission(user: PrincipalInput, topic: string, action: GrantedAction): Promise<boolean> {
+    const hub = this.#hub;
+    const principal = principalFrom(user, this.#defaultRole, Number.NEGATIVE_INFINITY);
+    const isMember = (): boolean => {
+      const connections = hub.users.get(principal.id)?.connections ?? [];
+      return connections.some((connection) => hub.joinedRoom(connection, topic) !== undefined);
+    };
+    try {
+      return await isPermitted(hub, principal, action, topic, isMember);
+    } catch {
+      return false; // The authorizer has logged why.
+    }
+  }
+
+  /**
+   * Ends the server: refuses upgrades, tells every client, closes the connections over `graceMs` (default: the setting `drainMs`), each
+   * with its own delay after which to come back, and stops listening. 0 closes all at once. A second call joins the first.
+   */
+  stop(options: { readonly graceMs?: number | undefined } = {}): Promise<void> {
+    const { graceMs } = options;
+    if (graceMs !== undefined && !(graceMs >= 0 && graceMs <= MAX_GRACE_MS)) {
+      throw new RangeError("`graceMs` is a number of milliseconds, 0 or more");
+    }
+    this.#stopped ??= this.#running.drain(graceMs).then(() => this.#running.stop());
+    return this.#stopped;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+
+  async #publish(topic: string, event: string, data: unknown, messageId: string | undefined): Promise<Published> {
+    return publishEvent(this.#hub, { topic, event, data, messageId, from: null });
+  }
+
+  async #broadcast(userId: string | number, topic: string, event: string, data: unknown): Promise<void> {
+    if (this.#followersOf === null) {
+      await this.#publish(topic, event, data, undefined);
+      return;
+    }
+    const followers = new Set([...(await this.#followersOf(userId))].map(idOf));
+    let sent = 0;
+    for (const id of followers) {
+      await this.#publish(`user:${id}`, event, data, undefined);
+      sent += 1;
+      if (sent % FOLLOWERS_PER_TURN === 0) await new Promise<void>((resolve) => void setImmediate(resolve));
+    }
+  }
+
+  /** A promise that may be left alone: its failure is in the log, and ends no process. */
+  #owned<T>(promise: Promise<T>): Promise<T> {
+    promise.catch((error: unknown) => this.#running.log.warn({ error }, "a call of the application failed"));
+    return promise;
+  }
+}
+
+function idOf(userId: string | number): string {
+  const id = String(userId);
+  if (!isId(id)) throw new TypeError("a user's id is 1 to 128 of A-Z a-z 0-9 _ . - ~ @ : / | + = % ,");
+  return id;
+}
+
+function requireTopic(topic: string): void {
+  if (!isTopic(topic)) throw new TypeError("a topic is namespace:name, at most 200 characters");
+}
+
+function requireEvent(event: string): void {
+  if (!isEventName(event)) throw new TypeError("an event is [a-z][a-z0-9_.-]{0,63} and no frame of the protocol");
+}
