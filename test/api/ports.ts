@@ -12,7 +12,6 @@ import { findCredential } from "../../src/auth/sources.ts";
 import { compileAccess, DEFAULT_ACCESS } from "../../src/access.ts";
 import { authenticatorWith } from "../auth/tokens.ts";
 import { Addresses } from "../../src/hub/address.ts";
-import { findEndpoint } from "../../src/hub/endpoints.ts";
 import type { AuditEvent } from "../../src/observe/audit.ts";
 import { FakeClock } from "../support/clock.ts";
 
@@ -53,7 +52,6 @@ export class Rig {
       },
       addresses: new Addresses({ trustedProxies: ["10.0.0.1"], forwardedHeader: "x-forwarded-for" }, () => {}),
       allowedOrigins: ["https://app.example"],
-      isEndpoint: (path) => findEndpoint(path) !== undefined,
       metrics: { token: null, open: true, render: async () => "up 1\n", contentType: "text/plain; version=0.0.4" },
       readiness: () => ({ ready: true, reasons: [] }),
       clock: this.clock,
