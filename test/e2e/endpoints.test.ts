@@ -164,10 +164,13 @@ describe.each(TABLE)("%s", (template, row) => {
     const jwt = tokenOf(user);
     const ambiguous = { path: `${path}?token=${jwt}`, headers: [bearer(jwt)] };
     const foreign = { path, headers: [bearer(jwt), ["Origin", "https://evil.example"] as const] };
-    for (const [request, status, code] of [
+    const cookieOfNoPage = { path, headers: [["Cookie", `access_token=${jwt}`] as const] };
+    const cases: readonly (readonly [UpgradeRequest, number, string])[] = [
       [ambiguous, 400, "BAD_REQUEST"],
       [foreign, 403, "ORIGIN_FORBIDDEN"],
-    ] as const) {
+      ...(row.refusesBy === "frame" ? [] : [[cookieOfNoPage, 403, "ORIGIN_FORBIDDEN"] as const]),
+    ];
+    for (const [request, status, code] of cases) {
       const peer = await node.peer();
       const response = await peer.upgrade(request);
       expect([response.status, JSON.parse(response.body).code]).toEqual([status, code]);
@@ -212,7 +215,7 @@ describe.each(BY_CLOSE)("%s", (_template, row) => {
   });
 });
 
-test("places, rates and drains are an HTTP status on the endpoints that refuse by close code, too", async () => {
+test("places and rates are an HTTP status on the endpoints that refuse by close code, too", async () => {
   const small = await TestNode.start({
     ...{ MAX_CONNECTIONS: "1", HANDSHAKES_PER_SECOND: "1", HANDSHAKE_BURST: "3", TRUSTED_PROXIES: "127.0.0.1" },
   });
