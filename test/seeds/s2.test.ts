@@ -164,7 +164,7 @@ describe("every way to bring the token", () => {
       path: "/ws/user123",
       headers: [
         ["Cookie", `access_token=${token(USER)}`],
-        ["Origin", `http://${host()}`],
+        ["Origin", "http://localhost"],
       ],
     });
     expect(await peer.jsonOfType("connected")).toMatchObject({ user: { id: "user123" } });

@@ -58,7 +58,7 @@ describe("the token", () => {
       path: "/realtime",
       headers: [
         ["Cookie", `theme=dark; access_token=${token(USER)}`],
-        ["Origin", `http://127.0.0.1:${node.port}`],
+        ["Origin", "http://localhost"],
       ],
     });
     expect(await peer.jsonOfType("connected")).toMatchObject({ user: { id: "123" } });
