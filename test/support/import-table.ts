@@ -114,7 +114,7 @@ export const PARTS: readonly Part[] = [
     name: "embedding",
     files: ["embedding/"],
     allow: ["protocol/", "observe/", "access.ts", "auth/", "hub/", "api/errors.ts", "config.ts", "node.ts"],
-    allowTypesOnly: ["broker/broker.ts"],
+    allowTypesOnly: ["node-parts.ts"],
     ...server,
   },
   {
