@@ -74,18 +74,24 @@ export type SettingInputs = Omit<v.InferInput<typeof Settings>, "tautlineConfig"
  * is made up for a key that is missing. Problems and warnings name settings as `values` does.
  */
 export function configOf(values: SettingInputs): Loaded {
-  const problems: Problem[] = [];
+  const strange: Problem[] = [];
   const given = new Map<string, unknown>();
   for (const [key, value] of Object.entries(values)) {
     const setting = SETTINGS.find((row) => row.key === key && row.about.environmentOnly !== true);
-    if (setting === undefined) problems.push({ name: printable(key), problem: "is not an option" });
+    if (setting === undefined) strange.push({ name: printable(key), problem: "is not an option" });
     else if (value !== undefined) given.set(setting.name, value);
   }
+  const { config, warnings } = loadOptions(given, strange);
+  if (strange.length > 0) throw new ConfigError(strange);
+  return { config, warnings: warnings.map(inOptionNames) };
+}
+
+function loadOptions(given: FileSettings, strange: readonly Problem[]): Loaded {
   try {
-    const { config, warnings } = load({ NODE_ENV: "production" }, given, noFile, problems);
-    return { config, warnings: warnings.map(inOptionNames) };
+    return load({ NODE_ENV: "production" }, given, noFile, []);
   } catch (error) {
-    throw inOptions(error);
+    const named = inOptions(error);
+    throw named instanceof ConfigError ? new ConfigError([...strange, ...named.problems]) : named;
   }
 }
 
