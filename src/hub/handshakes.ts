@@ -174,7 +174,8 @@ export class Handshakes {
       client,
       sendsPingFrames: queryValue(query, "heartbeat") === "message",
       pingSlot: this.#hub.nextPingSlot(),
-      principal,
+      principal: principal === null ? null : this.#hub.overrides.apply(principal),
+      bearer: principal,
       userAgent: handshake.header("user-agent"),
     });
     return { session, subprotocol };

@@ -1,14 +1,18 @@
 import { compileAccess, DEFAULT_ACCESS } from "../../src/access.ts";
 import type { Broker } from "../../src/broker/broker.ts";
+import { isRevoked } from "../../src/auth/revocations.ts";
+import { refusing } from "../../src/auth/refusing.ts";
+import { MemoryRevocations } from "../../src/broker/memory-revocations.ts";
 import { MemoryBroker, type MemoryBrokerOptions } from "../../src/broker/memory.ts";
 import type { Frame, SendResult, Socket } from "../../src/engine/engine.ts";
 import { Connection } from "../../src/hub/connection.ts";
 import { findEndpoint } from "../../src/hub/endpoints.ts";
-import { Hub, type HubOptions } from "../../src/hub/hub.ts";
+import { Hub, type HubOptions, type HubPorts } from "../../src/hub/hub.ts";
 import type { AuditEvent } from "../../src/observe/audit.ts";
 import { createMetrics, type Metrics } from "../../src/observe/metrics.ts";
 import { sweepUnsent } from "../../src/hub/sweep.ts";
 import type { CloseCode } from "../../src/protocol/codes.ts";
+import type { Principal } from "../../src/protocol/principal.ts";
 import type { Codec } from "../../src/protocol/codec.ts";
 import { jsonCodec } from "../../src/protocol/json.ts";
 import { authenticatorWith } from "../auth/tokens.ts";
@@ -35,6 +39,7 @@ const OPTIONS: HubOptions = {
   presenceFullMax: 200,
   presenceGraceMs: 5_000,
   clockToleranceS: 5,
+  maxTokenLifetimeS: null,
   pingIntervalMs: 30_000,
   pongTimeoutMs: 90_000,
 };
@@ -141,6 +146,7 @@ export class KeptSocket implements Socket {
 
 export class HubRig {
   readonly clock = new FakeClock();
+  readonly revocations = new MemoryRevocations(this.clock);
   readonly audit: AuditEvent[] = [];
   readonly failures: { readonly error: unknown; readonly correlationId: string }[] = [];
   readonly metrics: Metrics;
@@ -150,11 +156,12 @@ export class HubRig {
   /** The next turn of the loop comes at once, unless a test takes it into its hands. */
   later = (run: () => void): void => run();
 
-  /** `around` may stand between the hub and its broker. */
+  /** `around` may stand between the hub and its broker; `ports` replaces others of its parts. */
   constructor(
     options: Partial<HubOptions> = {},
     around: (broker: Broker) => Broker = (broker) => broker,
     history: Partial<MemoryBrokerOptions> = {},
+    ports: Partial<HubPorts> = {},
   ) {
     const none = () => 0;
     this.metrics = createMetrics(
@@ -191,7 +198,8 @@ export class HubRig {
         },
         broker: around(broker),
         access: compileAccess(DEFAULT_ACCESS),
-        authenticator: authenticatorWith({}, this.clock),
+        authenticator: refusing(authenticatorWith({}, this.clock), (who) => isRevoked(who, this.revocations)),
+        revocations: this.revocations,
         audit: {
           record: (event) => this.audit.push(event),
           flush: () => Promise.resolve(true),
@@ -204,6 +212,7 @@ export class HubRig {
         later: (run) => this.later(run),
         authorizer: null,
         report: (error, correlationId) => this.failures.push({ error, correlationId }),
+        ...ports,
       },
     );
   }
@@ -214,7 +223,11 @@ export class HubRig {
   }
 
   /** A connection on `/ws` that has been greeted; its greeting is taken. */
-  connect(userId: string, codec: Codec = jsonCodec): { socket: KeptSocket; connection: Connection } {
+  connect(
+    userId: string,
+    codec: Codec = jsonCodec,
+    fields: Partial<Principal> = {},
+  ): { socket: KeptSocket; connection: Connection } {
     const endpoint = findEndpoint("/ws");
     if (endpoint === undefined) throw new Error("no endpoint");
     this.#count += 1;
@@ -225,7 +238,7 @@ export class HubRig {
       client: { address: "192.0.2.1", key: "192.0.2.1", isProxied: false },
       sendsPingFrames: false,
       pingSlot: this.hub.nextPingSlot(),
-      principal: principal({ id: userId, username: userId }),
+      principal: principal({ id: userId, username: userId, ...fields }),
       userAgent: null,
     });
     connection.user = this.hub.users.admit(userId);
