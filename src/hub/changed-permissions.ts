@@ -52,22 +52,17 @@ function settle(hub: Hub, userId: string, change: "set" | "cleared" | "ended", a
 }
 
 function recheckUser(hub: Hub, userId: string): Reach | Promise<Reach> {
-  let lost = 0;
-  const asked: Promise<void>[] = [];
+  const lost: (readonly string[])[] = [];
+  const asked: Promise<readonly string[]>[] = [];
   const connections = [...(hub.users.get(userId)?.connections ?? [])];
   for (const connection of connections) {
     if (connection.bearer === null) continue;
     const topics = recheck(hub, connection, hub.overrides.apply(connection.bearer), "FORBIDDEN");
-    if (topics instanceof Promise) {
-      asked.push(
-        topics.then((known) => {
-          lost += known.length;
-        }),
-      );
-    } else {
-      lost += topics.length;
-    }
+    if (topics instanceof Promise) asked.push(topics);
+    else lost.push(topics);
   }
-  const reach = (): Reach => ({ connections: connections.length, lost });
-  return asked.length === 0 ? reach() : Promise.all(asked).then(reach);
+  const reach = (later: readonly (readonly string[])[]): Reach => {
+    return { connections: connections.length, lost: [...lost, ...later].flat().length };
+  };
+  return asked.length === 0 ? reach([]) : Promise.all(asked).then(reach);
 }

@@ -64,7 +64,7 @@ describe("taking a role away", () => {
   test("is not undone by a refresh with a token that has the role", () => {
     const rig = new HubRig();
     const { connection, socket } = talking(rig, "ada");
-    set(rig, "ada", { roles: [] });
+    void set(rig, "ada", { roles: [] });
     socket.take();
     const token = signed(claims({ sub: "ada", roles: ["user", "admin"], topics: { "conversation:**": ["read"] } }));
     rig.receive(connection, { type: "refresh", token });
@@ -78,7 +78,7 @@ describe("taking a role away", () => {
 
   test("ends what a second token has granted by it", () => {
     const rig = new HubRig();
-    const { connection, socket } = rig.connect("ada");
+    const { connection } = rig.connect("ada");
     const token = signed(claims({ sub: "ada", topics: { "conversation:1": ["read"] } }));
     rig.receive(connection, { type: "subscribe", topic: "conversation:1", token });
     expect(set(rig, "ada", { roles: [] })).toEqual({ connections: 1, lost: 1 });
@@ -118,7 +118,7 @@ describe("changing topics", () => {
 describe("a change", () => {
   test("is taken back by clearing it: what only it allowed is left", () => {
     const rig = new HubRig();
-    set(rig, "ada", { topics: new Map([["conversation:7", ["read"]]]) });
+    void set(rig, "ada", { topics: new Map([["conversation:7", ["read"]]]) });
     const { connection, socket } = rig.connect("ada");
     rig.receive(connection, { type: "subscribe", topic: "conversation:7" });
     socket.take();
@@ -130,7 +130,7 @@ describe("a change", () => {
   test("ends by itself after a day, on live connections too", () => {
     const rig = new HubRig({ pingIntervalMs: 3_600_000, pongTimeoutMs: 200_000_000 });
     const { connection, socket } = talking(rig, "ada");
-    set(rig, "ada", { roles: ["guest"], topics: new Map([["conversation:7", ["read"]]]) });
+    void set(rig, "ada", { roles: ["guest"], topics: new Map([["conversation:7", ["read"]]]) });
     rig.clock.advance(DAY_S * 1_000 - 1);
     rig.hub.tick();
     expect(connection.principal?.roles).toEqual(["guest"]);
@@ -148,8 +148,8 @@ describe("a change", () => {
 
   test("that is set again and cleared is audited each time, with who ordered it", () => {
     const rig = new HubRig();
-    set(rig, "ada", { roles: [] });
-    clearPermissions(rig.hub, "ada", BACKEND);
+    void set(rig, "ada", { roles: [] });
+    void clearPermissions(rig.hub, "ada", BACKEND);
     const records = rig.audit.filter(({ event }) => event === "permissions.changed");
     expect(records.map(({ about }) => about?.["change"])).toEqual(["set", "cleared"]);
     expect(records).toMatchObject(records.map(() => ({ address: "198.51.100.7", result: "ok", code: "OK" })));
@@ -165,7 +165,7 @@ describe("a change", () => {
       position: (topic) => waits.then(() => broker.position(topic)),
     }));
     const { connection, socket } = rig.connect("ada");
-    set(rig, "ada", { roles: ["guest"] });
+    void set(rig, "ada", { roles: ["guest"] });
     answer();
     await rig.settle();
     expect(socket.take()).toMatchObject([{ type: "connected", user: { roles: ["guest"] } }]);
@@ -185,7 +185,7 @@ describe("a change", () => {
     });
     rig.receive(connection, { type: "subscribe", topic: "conversation:1" });
     rig.receive(connection, { type: "subscribe", topic: "room:r" });
-    set(rig, "ada", { roles: [] });
+    void set(rig, "ada", { roles: [] });
     answer();
     await rig.settle();
     expect(socket.take()).toMatchObject([
@@ -223,7 +223,7 @@ describe("where an authorizer decides", () => {
     const { rig, authorizer } = asking();
     const { connection, socket } = rig.connect("ada");
     rig.receive(connection, { type: "subscribe", topic: "doc:1" });
-    set(rig, "ada", { roles: ["guest"] });
+    void set(rig, "ada", { roles: ["guest"] });
     authorizer.answerAll(() => true);
     await rig.settle();
     expect([socket.take(), authorizer.asked.map(({ roles }) => roles)]).toEqual([[], [["guest"]]]);

@@ -56,7 +56,7 @@ describe("revoking", () => {
     const rig = new HubRig();
     const old = rig.connect("ada", undefined, issued({ issuedAtMs: NOW_MS - 60_000 })).socket;
     const young = rig.connect("ada", undefined, issued({ issuedAtMs: NOW_MS - 10_000 })).socket;
-    revoke(rig.hub, order("sub", "ada", { issuedBeforeMs: NOW_MS - 30_000 }), BACKEND);
+    void revoke(rig.hub, order("sub", "ada", { issuedBeforeMs: NOW_MS - 30_000 }), BACKEND);
     expect(codes([old, young])).toEqual([4003, null]);
   });
 
@@ -65,7 +65,7 @@ describe("revoking", () => {
     const ada = rig.member("ada", "r");
     const bob = rig.member("bob", "r");
     bob.socket.take();
-    revoke(rig.hub, order("sub", "ada"), BACKEND);
+    void revoke(rig.hub, order("sub", "ada"), BACKEND);
     expect(ada.socket.closed?.code).toBe(4003);
     expect(bob.socket.take()).toMatchObject([{ type: "user_left", data: { userId: "ada" } }]);
   });
@@ -73,7 +73,7 @@ describe("revoking", () => {
   test("is audited as high with who ordered it, what kind, how many connections, and no id of the token", () => {
     const rig = new HubRig();
     rig.connect("ada", undefined, issued({ jti: "the-jti" }));
-    revoke(rig.hub, order("jti", "the-jti"), BACKEND);
+    void revoke(rig.hub, order("jti", "the-jti"), BACKEND);
     const records = rig.audit.filter(({ event }) => event === "token.revoked");
     expect(records).toEqual([
       {
@@ -98,7 +98,7 @@ describe("revoking", () => {
   test("does nothing at all when it cannot be kept", async () => {
     const full = new MemoryRevocations(new FakeClock(), 1);
     const rig = new HubRig({}, undefined, {}, { revocations: full });
-    revoke(rig.hub, order("sub", "bob"), BACKEND);
+    void revoke(rig.hub, order("sub", "bob"), BACKEND);
     const { socket } = rig.connect("ada", undefined, issued({}));
     expect(await outcome(() => revoke(rig.hub, order("sub", "ada"), BACKEND))).toBe("OVERLOADED");
     expect(socket.closed).toBeNull();
@@ -142,25 +142,25 @@ describe("a revocation", () => {
 
   test("of a token ends with the token, when the caller or a connection knows its end", () => {
     const rig = new HubRig();
-    revoke(rig.hub, order("jti", "told", { expiresAtMs: NOW_MS + 900_000 }), BACKEND);
+    void revoke(rig.hub, order("jti", "told", { expiresAtMs: NOW_MS + 900_000 }), BACKEND);
     rig.connect("ada", undefined, issued({ jti: "live", expiresAtMs: NOW_MS + 600_000 }));
-    revoke(rig.hub, order("jti", "live"), BACKEND);
+    void revoke(rig.hub, order("jti", "live"), BACKEND);
     expect([untilOf(rig, "jti", "told"), untilOf(rig, "jti", "live")]).toEqual([NOW_MS + 905_000, NOW_MS + 605_000]);
   });
 
   test("never ends before a token that it has closed, whatever the caller said", () => {
     const rig = new HubRig();
     rig.connect("ada", undefined, issued({ expiresAtMs: NOW_MS + 600_000 }));
-    revoke(rig.hub, order("sub", "ada", { expiresAtMs: NOW_MS - 1 }), BACKEND);
+    void revoke(rig.hub, order("sub", "ada", { expiresAtMs: NOW_MS - 1 }), BACKEND);
     expect(untilOf(rig, "sub", "ada")).toBe(NOW_MS + 605_000);
   });
 
   test("of a user or a session lives as long as any token may, for there may be others than those that are connected", () => {
     const rig = new HubRig({ maxTokenLifetimeS: 3_600 });
     rig.connect("ada", undefined, issued({ sid: "s", expiresAtMs: NOW_MS + 60_000 }));
-    revoke(rig.hub, order("sid", "s"), BACKEND);
-    revoke(rig.hub, order("sub", "bob"), BACKEND);
-    revoke(rig.hub, order("sub", "eve", { issuedBeforeMs: NOW_MS + 7_200_000 }), BACKEND);
+    void revoke(rig.hub, order("sid", "s"), BACKEND);
+    void revoke(rig.hub, order("sub", "bob"), BACKEND);
+    void revoke(rig.hub, order("sub", "eve", { issuedBeforeMs: NOW_MS + 7_200_000 }), BACKEND);
     const lifeMs = 3_600_000 + 10_000;
     expect(untilOf(rig, "sid", "s")).toBe(NOW_MS + lifeMs);
     expect(untilOf(rig, "sub", "bob")).toBe(NOW_MS + lifeMs);
@@ -174,7 +174,7 @@ describe("a revocation", () => {
       ["sid", "s"],
       ["sub", "u"],
     ] as const) {
-      revoke(rig.hub, order(kind, value), BACKEND);
+      void revoke(rig.hub, order(kind, value), BACKEND);
       expect(untilOf(rig, kind, value)).toBe(NOW_MS + 365 * DAY_MS + 5_000);
     }
   });
@@ -203,7 +203,7 @@ describe("a token that is revoked between its check and the greeting", () => {
 
   test("does so too when it was revoked before the connection was there", () => {
     const rig = new HubRig();
-    revoke(rig.hub, order("sub", "ada"), BACKEND);
+    void revoke(rig.hub, order("sub", "ada"), BACKEND);
     const { socket } = rig.connect("ada", undefined, issued({}));
     expect(socket.closed).toEqual({ code: 4003, reason: "REVOKED" });
     expect(socket.take()).toEqual([]);
@@ -214,7 +214,7 @@ describe("a refresh", () => {
   test("with a revoked token is AUTH_FAILED, audited, and the old token goes on", () => {
     const rig = new HubRig();
     const { socket, connection } = rig.connect("ada", undefined, issued({ jti: "old" }));
-    revoke(rig.hub, order("jti", "new"), BACKEND);
+    void revoke(rig.hub, order("jti", "new"), BACKEND);
     rig.receive(connection, { type: "refresh", id: 1, token: signed(claims({ sub: "ada", jti: "new" })) });
     expect(socket.take()).toMatchObject([{ type: "error", code: "AUTH_FAILED", id: 1 }]);
     expect(rig.audit.at(-1)).toMatchObject({ event: "auth.failed", userId: "ada" });
