@@ -252,4 +252,18 @@ describe("where an authorizer decides", () => {
     ]);
     expect(connection.rooms).toHaveLength(1);
   });
+
+  test("a topic that the client leaves meanwhile is left once, and not counted as lost", async () => {
+    const { rig, authorizer } = asking();
+    const { connection, socket } = rig.connect("ada");
+    rig.receive(connection, { type: "subscribe", topic: "doc:1" });
+    authorizer.answerAll(() => true);
+    await rig.settle();
+    socket.take();
+    const reach = set(rig, "ada", { roles: [] });
+    rig.receive(connection, { type: "unsubscribe", topic: "doc:1" });
+    authorizer.answerAll(() => false);
+    expect(await reach).toEqual({ connections: 1, lost: 0 });
+    expect(socket.take()).toMatchObject([{ type: "unsubscribed", topic: "doc:1", code: "OK" }]);
+  });
 });
