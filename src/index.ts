@@ -2,7 +2,7 @@
 
 export { createServer, type ServerBuilder } from "./embedding/create-server.ts";
 export type { FollowersOf, ListenTarget, ServerOptions } from "./embedding/server-options.ts";
-export type { PublishOptions, Server } from "./embedding/server.ts";
+export type { PermissionInput, PublishOptions, RevocationInput, Server } from "./embedding/server.ts";
 export type { ClientConnection, FrameToClient } from "./embedding/client-connection.ts";
 export type { ConnectionCallbacks, OwnMessage } from "./embedding/callbacks.ts";
 export type { PermissionChecker } from "./embedding/permission-checker.ts";

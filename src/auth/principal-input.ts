@@ -2,7 +2,17 @@ import * as v from "valibot";
 import { ProtocolError } from "../protocol/codes.ts";
 import type { GrantedAction, Principal } from "../protocol/principal.ts";
 import { isId } from "../protocol/topic.ts";
-import { actions, firstName, frozen, label, MAX_FOLLOWS, MAX_ROLES, onlyRole, userId } from "./claims.ts";
+import {
+  actions,
+  firstName,
+  frozen,
+  MAX_FOLLOWS,
+  onlyRole,
+  permissionNames,
+  roleNames,
+  tokenId,
+  userId,
+} from "./claims.ts";
 
 /** A user as an application describes it, and as it is described to an application. */
 
@@ -23,6 +33,14 @@ export interface PrincipalInput {
   readonly follows?: readonly (string | number)[] | null | undefined;
   /** When access ends: milliseconds since 1970, or a `Date`. Default: never. */
   readonly expiresAt?: number | Date | null | undefined;
+  /**
+   * When the token was issued, as `expiresAt`: a revocation of all of a user's tokens compares it. Without it such a revocation holds for
+   * every token that the user ever brings again.
+   */
+  readonly issuedAt?: number | Date | null | undefined;
+  /** What a revocation of this token or session names: 1–256 characters. */
+  readonly tokenId?: string | null | undefined;
+  readonly sessionId?: string | null | undefined;
 }
 
 /** A user as the callbacks of an application get it. Frozen; it may be given back wherever a user is asked for. */
@@ -66,8 +84,8 @@ const schema = v.object({
   id: anId,
   username: v.nullish(v.string()),
   name: v.nullish(v.string()),
-  roles: v.nullish(v.pipe(v.array(label), v.maxLength(MAX_ROLES))),
-  permissions: v.nullish(v.array(label)),
+  roles: v.nullish(roleNames),
+  permissions: v.nullish(permissionNames),
   topics: v.nullish(
     v.pipe(
       v.unknown(),
@@ -77,6 +95,9 @@ const schema = v.object({
   ),
   follows: v.nullish(v.pipe(v.array(anId), v.maxLength(MAX_FOLLOWS))),
   expiresAt: v.nullish(instant),
+  issuedAt: v.nullish(instant),
+  tokenId: v.nullish(tokenId),
+  sessionId: v.nullish(tokenId),
 });
 
 /**
@@ -86,7 +107,7 @@ const schema = v.object({
 export function principalFrom(input: unknown, defaultRole: string, nowMs: number): Principal {
   const parsed = v.safeParse(schema, input, { abortEarly: true });
   if (!parsed.success) throw new TypeError(`a user needs ${wrongField(parsed.issues[0])}`);
-  const { id, username, name, roles, permissions, topics, follows, expiresAt } = parsed.output;
+  const { id, username, name, roles, permissions, topics, follows, expiresAt, issuedAt, ...ids } = parsed.output;
   if (typeof expiresAt === "number" && expiresAt <= nowMs) throw new ProtocolError("TOKEN_EXPIRED");
   const shownAs = firstName(String(id), username ?? undefined, name ?? undefined);
   const distinct = new Set(roles);
@@ -100,9 +121,9 @@ export function principalFrom(input: unknown, defaultRole: string, nowMs: number
     topics: topicsOf(topics ?? {}),
     follows: frozen(follows?.map(String)),
     expiresAtMs: expiresAt ?? null,
-    issuedAtMs: null,
-    jti: null,
-    sid: null,
+    issuedAtMs: issuedAt ?? null,
+    jti: ids.tokenId ?? null,
+    sid: ids.sessionId ?? null,
   });
 }
 
@@ -120,6 +141,9 @@ const FIELDS: Readonly<Record<string, string>> = {
   topics: "`topics` that are an object from patterns to lists of read, write, presence",
   follows: "`follows` that are a list of at most 100 ids",
   expiresAt: "an `expiresAt` in milliseconds since 1970, or a Date",
+  issuedAt: "an `issuedAt` in milliseconds since 1970, or a Date",
+  tokenId: "a `tokenId` of 1 to 256 characters",
+  sessionId: "a `sessionId` of 1 to 256 characters",
 };
 
 /** No value of it: it may be a secret in the wrong place. */

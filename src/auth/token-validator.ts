@@ -49,7 +49,7 @@ const ANSWERS: ReadonlySet<string> = new Set(["AUTH_FAILED", "TOKEN_EXPIRED", "F
 
 /** Tokens are checked by a function of the application. One-time tickets stay those of the node. */
 export class ValidatedTokens implements Authenticator {
-  readonly #tickets: Authenticator;
+  readonly #own: Authenticator;
   readonly #validate: TokenValidator;
   readonly #options: ValidatorOptions;
   readonly #ports: ValidatorPorts;
@@ -57,8 +57,8 @@ export class ValidatedTokens implements Authenticator {
   readonly keysReady = true;
   #pending = 0;
 
-  constructor(tickets: Authenticator, validate: TokenValidator, options: ValidatorOptions, ports: ValidatorPorts) {
-    this.#tickets = tickets;
+  constructor(own: Authenticator, validate: TokenValidator, options: ValidatorOptions, ports: ValidatorPorts) {
+    this.#own = own;
     this.#validate = validate;
     this.#options = options;
     this.#ports = ports;
@@ -67,7 +67,7 @@ export class ValidatedTokens implements Authenticator {
 
   authenticate(credential: Credential, addressKey: string | null, shown?: Shown): Principal | Promise<Principal> {
     const { kind, token } = credential;
-    if (kind === "ticket") return this.#tickets.authenticate(credential, addressKey, shown);
+    if (kind === "ticket") return this.#own.authenticate(credential, addressKey, shown);
     return this.#check(token, addressKey, kind, shown);
   }
 
@@ -75,9 +75,13 @@ export class ValidatedTokens implements Authenticator {
     return this.#check(token, addressKey, shown?.via ?? "frame", shown);
   }
 
+  isRefused(principal: Principal): boolean {
+    return this.#own.isRefused(principal);
+  }
+
   sweep(): void {
     this.#failures.sweep();
-    this.#tickets.sweep();
+    this.#own.sweep();
   }
 
   #check(
@@ -114,6 +118,13 @@ export class ValidatedTokens implements Authenticator {
 
   #accept(input: unknown): Principal {
     if (input === null || input === undefined) throw new ProtocolError("AUTH_FAILED");
+    const principal = this.#describe(input);
+    // Genuine, and so no failed authentication of the address.
+    if (this.#own.isRefused(principal)) throw new Unwanted();
+    return principal;
+  }
+
+  #describe(input: unknown): Principal {
     const { defaultRole, clockToleranceS } = this.#options;
     try {
       return principalFrom(input, defaultRole, this.#ports.clock.now() - clockToleranceS * 1_000);
@@ -121,13 +132,13 @@ export class ValidatedTokens implements Authenticator {
       if (error instanceof ProtocolError) throw error;
       // No fault of the client, and nothing that its next try would change.
       this.#ports.report(error, crypto.randomUUID());
-      throw new Garbage();
+      throw new Unwanted();
     }
   }
 
   /** What the client is answered instead of what was thrown. */
   #refusal(error: unknown, token: string, addressKey: string | null): ProtocolError {
-    if (error instanceof Garbage) return new ProtocolError("AUTH_FAILED");
+    if (error instanceof Unwanted) return new ProtocolError("AUTH_FAILED");
     if (error instanceof ProtocolError && ANSWERS.has(error.code)) {
       return error.code === "AUTH_FAILED" ? this.#failure(token, addressKey) : error;
     }
@@ -141,8 +152,8 @@ export class ValidatedTokens implements Authenticator {
   }
 }
 
-/** The validator's answer describes no user. */
-class Garbage extends Error {}
+/** AUTH_FAILED for another reason than a bad token: the answer describes no user, or one whose token was revoked. */
+class Unwanted extends Error {}
 
 function handshakeOf(source: Handshake["source"], shown: Shown | undefined): Handshake {
   return {

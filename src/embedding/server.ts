@@ -1,6 +1,12 @@
+import * as v from "valibot";
+import { changeOf, PermissionBody } from "../api/permissions.ts";
+import { orderOf, RevocationBody } from "../api/revocation.ts";
 import { type PrincipalInput, principalFrom } from "../auth/principal-input.ts";
+import type { Actor } from "../hub/audit-trail.ts";
+import { clearPermissions, type Reach, setPermissions } from "../hub/changed-permissions.ts";
 import type { Hub } from "../hub/hub.ts";
 import { type Published, publishEvent } from "../hub/publishing.ts";
+import { revoke } from "../hub/revocation.ts";
 import { roomStats, type RoomStats } from "../hub/stats.ts";
 import type { RunningNode } from "../node.ts";
 import { isEventName } from "../protocol/event-name.ts";
@@ -13,6 +19,14 @@ export interface PublishOptions {
   /** 1–64 characters. The same id in the same topic within five minutes is delivered once. Default: one is made. */
   readonly messageId?: string | undefined;
 }
+
+/** Exactly one of `jti`, `sid`, `sub` (a user's id); times in milliseconds since 1970. Source: docs/protocol.md, "Revocation and changed permissions". */
+export type RevocationInput = v.InferInput<typeof RevocationBody>;
+
+/** Instead of what tokens say: `roles`, `permissions`, `topics`, at least one of them. */
+export type PermissionInput = v.InferInput<typeof PermissionBody>;
+
+const APPLICATION: Actor = { by: "application", userId: null, address: null, userAgent: null };
 
 /** How many followers are sent to before others get their turn. */
 const FOLLOWERS_PER_TURN = 256;
@@ -97,6 +111,32 @@ export class Server {
   }
 
   /**
+   * Refuses tokens from now on, and closes the connections that came with them (4003). With `tokenValidator` they are known by `tokenId`,
+   * `sessionId`, `id` and `issuedAt` of the users that it answers. Rejects OVERLOADED when nothing more can be kept. A `TypeError` says
+   * that the order is wrong.
+   */
+  revoke(revocation: RevocationInput): Promise<{ readonly closed: number }> {
+    const order = orderOf(checked(RevocationBody, revocation, "a revocation names a jti, a sid or a sub"));
+    return this.#owned(this.#order(() => revoke(this.#hub, order, APPLICATION)));
+  }
+
+  /**
+   * Changes what a user may do, at once and for a day, whatever its tokens say; what is left out stays as they say. Topics that live
+   * connections may no longer read are left. Resolves with the connections that were checked, and the memberships that ended.
+   */
+  setPermissions(userId: string | number, change: PermissionInput): Promise<Reach> {
+    const id = idOf(userId);
+    const changed = changeOf(checked(PermissionBody, change, "a change has roles, permissions or topics"));
+    return this.#owned(this.#order(() => setPermissions(this.#hub, id, changed, APPLICATION)));
+  }
+
+  /** Takes such a change back. */
+  clearPermissions(userId: string | number): Promise<Reach> {
+    const id = idOf(userId);
+    return this.#owned(this.#order(() => clearPermissions(this.#hub, id, APPLICATION)));
+  }
+
+  /**
    * Ends the server: refuses upgrades, tells every client, closes the connections over `graceMs` (default: the setting `drainMs`), each
    * with its own delay after which to come back, and stops listening. 0 closes all at once. A second call joins the first.
    */
@@ -111,6 +151,10 @@ export class Server {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
+  }
+
+  async #order<T>(run: () => T | Promise<T>): Promise<T> {
+    return run();
   }
 
   async #publish(topic: string, event: string, data: unknown, messageId: string | undefined): Promise<Published> {
@@ -142,6 +186,12 @@ function idOf(userId: string | number): string {
   const id = String(userId);
   if (!isId(id)) throw new TypeError("a user's id is 1 to 128 of A-Z a-z 0-9 _ . - ~ @ : / | + = % ,");
   return id;
+}
+
+function checked<T>(schema: v.GenericSchema<unknown, T>, input: unknown, problem: string): T {
+  const parsed = v.safeParse(schema, input, { abortEarly: true });
+  if (!parsed.success) throw new TypeError(problem);
+  return parsed.output;
 }
 
 function requireTopic(topic: string): void {

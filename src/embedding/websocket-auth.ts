@@ -4,7 +4,8 @@ import { type PrincipalInput, principalFrom, type User, userOf } from "../auth/p
 import { ValidatedTokens } from "../auth/token-validator.ts";
 import { ConfigError, inOptions } from "../config.ts";
 import { Addresses } from "../hub/address.ts";
-import { authenticatorOf, configured } from "../node.ts";
+import { authenticatorOf, type Standing } from "../credentials.ts";
+import { configured } from "../node.ts";
 import { createAudit } from "../observe/audit.ts";
 import { systemClock } from "../observe/clock.ts";
 import { createLog } from "../observe/log.ts";
@@ -25,6 +26,13 @@ const SETTINGS = [
   ...(["handshakesPerSecond", "handshakeBurst", "messagesPerSecond", "messageBurst"] as const),
   ...(["maxTopicsPerConnection", "maxPendingConnections", "nodeId", "logLevel"] as const),
 ] as const satisfies readonly (keyof ServerSettings)[];
+
+/** These functions issue nothing that could be redeemed or revoked. */
+const NOTHING_ISSUED: Standing = {
+  accounts: null,
+  revocations: { size: 0, find: () => null },
+  tickets: { redeem: () => null, sweep: () => undefined },
+};
 
 /** Options of `createWebSocketAuth`: where tokens come from, what they must be, and who may do what. */
 export type WebSocketAuthOptions = Pick<ServerSettings, (typeof SETTINGS)[number]> & Decisions;
@@ -80,7 +88,7 @@ function webSocketAuthOf(options: WebSocketAuthOptions, { config, access, logTar
   const log = createLog({ level: config.logLevel, nodeId, sink, clock });
   const report = (error: unknown, correlationId: string): void =>
     log.error({ error, correlationId }, "unexpected failure");
-  const own = configured(() => authenticatorOf(config, clock, null));
+  const own = configured(() => authenticatorOf(config, clock, NOTHING_ISSUED));
   const ports = {
     ...{ clock, report, audit: createAudit(sink, { nodeId, marked: true }, clock) },
     access: compileAccess(access),

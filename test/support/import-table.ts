@@ -113,7 +113,7 @@ export const PARTS: readonly Part[] = [
   {
     name: "embedding",
     files: ["embedding/"],
-    allow: ["protocol/", "observe/", "access.ts", "auth/", "hub/", "api/errors.ts", "config.ts", "node.ts"],
+    allow: ["protocol/", "observe/", "access.ts", "auth/", "hub/", "api/", "config.ts", "credentials.ts", "node.ts"],
     allowTypesOnly: ["node-parts.ts"],
     ...server,
   },
