@@ -1,6 +1,6 @@
 import { type User, userOf } from "../auth/principal-input.ts";
 import type { Connection } from "../hub/connection.ts";
-import { CLOSES } from "../protocol/codes.ts";
+import { isChosenCloseCode } from "../protocol/codes.ts";
 import { isEventName } from "../protocol/event-name.ts";
 import type { Principal } from "../protocol/principal.ts";
 import { checkValue } from "../protocol/value.ts";
@@ -11,9 +11,7 @@ export interface FrameToClient {
   readonly [field: string]: unknown;
 }
 
-/** The close codes that an application may use. */
-const FIRST_OWN_CLOSE = 4000;
-const LAST_OWN_CLOSE = 4999;
+const NORMAL = 1000;
 
 /** One WebSocket connection of a user, as an application sees it. The same object from `onConnect` to `onDisconnect`. */
 export class ClientConnection<Data = unknown> {
@@ -64,15 +62,10 @@ export class ClientConnection<Data = unknown> {
    * Ends the connection with 1000 or one of 4000–4999, of which some mean something in this protocol: 4003 tells clients not to come back.
    * A reason over 123 bytes of UTF-8 is cut. Nothing happens when it has ended already. Throws a `RangeError` for another code.
    */
-  close(code = 1000, reason = ""): void {
-    const isOwn = Number.isInteger(code) && code >= FIRST_OWN_CLOSE && code <= LAST_OWN_CLOSE;
-    if (!isOwn && code !== 1000) throw new RangeError("a close code is 1000, or from 4000 to 4999");
-    this.#connection.closeAs(code, reason === "" ? nameOf(code) : reason);
+  close(code = 1000, reason?: string): void {
+    if (code !== NORMAL && !isChosenCloseCode(code)) throw new RangeError("a close code is 1000, or from 4000 to 4999");
+    this.#connection.close(code, reason);
   }
-}
-
-function nameOf(code: number): string {
-  return Object.entries(CLOSES).find(([known]) => Number(known) === code)?.[1].name ?? "";
 }
 
 /** As JSON would carry them, so that both framings say the same. */

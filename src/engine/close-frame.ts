@@ -1,4 +1,4 @@
-import { CLOSES } from "../protocol/codes.ts";
+import { CLOSES, isChosenCloseCode } from "../protocol/codes.ts";
 
 /** What may stand in a close frame (RFC 6455 sections 5.5.1 and 7.4). */
 
@@ -15,12 +15,7 @@ export function cutReason(reason: string): string {
   return reason.slice(0, encoder.encodeInto(reason, scratch).read);
 }
 
-/** The code itself, or 1011 for one that must not or would not be sent: 1005, 1006, whatever neither the table nor an application has. */
+/** The code itself, or 1011 for one that must not or would not be sent: 1005, 1006, and what is neither of the table nor private. */
 export function sendableCode(code: number): number {
-  return Object.hasOwn(CLOSES, code) || isApplicationCode(code) ? code : 1011;
-}
-
-/** RFC 6455 section 7.4.2: private use. */
-function isApplicationCode(code: number): boolean {
-  return Number.isInteger(code) && code >= 4000 && code <= 4999;
+  return Object.hasOwn(CLOSES, code) || isChosenCloseCode(code) ? code : 1011;
 }

@@ -1,3 +1,5 @@
+import type { ChosenCloseCode, CloseCode } from "../protocol/codes.ts";
+
 /**
  * The contract between Tautline and the WebSocket engine underneath. Two implementations: `bun.ts` and `uws.ts`.
  * The suite in `test/contract/engine.ts` holds every promise that this file makes.
@@ -20,11 +22,8 @@ export interface Socket {
   leave(topic: string): void;
   /** To every member of the topic but this socket. */
   publish(topic: string, frame: Frame): void;
-  /**
-   * Idempotent. A code of the protocol, or 4000–4999. A reason over 123 bytes of UTF-8 is cut at a character. Runs `Handler.close` before
-   * it returns.
-   */
-  close(code: number, reason: string): void;
+  /** Idempotent. A reason over 123 bytes of UTF-8 is cut at a character. Runs `Handler.close` before it returns. */
+  close(code: CloseCode | ChosenCloseCode, reason: string): void;
   /** Ends the TCP connection without a close frame. */
   terminate(): void;
   ping(): void;
