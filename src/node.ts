@@ -12,7 +12,9 @@ import { issuerOf, openStore } from "./credentials.ts";
 import { createBunEngine } from "./engine/bun.ts";
 import type { Engine, Handler } from "./engine/engine.ts";
 import { Addresses } from "./hub/address.ts";
+import { Backend } from "./hub/backend.ts";
 import type { Connection } from "./hub/connection.ts";
+import { Directory } from "./hub/directory.ts";
 import { Drain } from "./hub/drain.ts";
 import { findEndpoint } from "./hub/endpoints.ts";
 import { Handshakes } from "./hub/handshakes.ts";
@@ -105,7 +107,8 @@ export async function startNode(config: Config, parts: NodeParts = {}): Promise<
       maxMessageBytes: config.maxMessageBytes,
       // A net under the hub's own sweep, which closes with a code that says why.
       maxUnsentBytes: 2 * config.maxUnsentBytes,
-      maxBodyBytes: HTTP_BODY_BYTES,
+      // A net under the API's own bounds, which answer in JSON.
+      maxBodyBytes: config.maxStreamBytes + HTTP_BODY_BYTES,
     },
     handlerOf(hub, handshakes, api, report),
   );
@@ -279,11 +282,12 @@ function apiOf({
       render: () => metrics.render(),
       contentType: metrics.contentType,
     },
-    readiness,
-    clock,
+    ...{ readiness, clock, backend: new Backend(hub), directory: new Directory(hub) },
+    maxStreamBytes: config.maxStreamBytes,
     audit: (event) => audit.record(event),
     logFailure: report,
     countError: (code) => metrics.errors.add(code),
+    countCall: (route, result) => metrics.apiCalls.add(route, result),
   });
 }
 

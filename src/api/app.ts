@@ -3,15 +3,22 @@ import { cors } from "hono/cors";
 import { methodNotAllowed } from "hono/method-not-allowed";
 import type { Account, Accounts } from "../auth/accounts.ts";
 import type { Addresses } from "../hub/address.ts";
+import type { Backend } from "../hub/backend.ts";
+import type { Directory } from "../hub/directory.ts";
 import type { AuditEvent } from "../observe/audit.ts";
 import type { Clock } from "../observe/clock.ts";
 import { type ErrorCode, ProtocolError } from "../protocol/codes.ts";
 import { type CallerPorts, Callers } from "./callers.ts";
+import { type CountCall, CallRecorder } from "./calls.ts";
 import { errorResponse, type LogFailure, toProtocolError } from "./errors.ts";
 import { healthRoutes, type Readiness } from "./health.ts";
 import { type IssuedToken, Login } from "./login.ts";
 import { type MetricsPorts, metricsRoutes } from "./metrics.ts";
+import { publishRoutes } from "./publish.ts";
 import { answerRoute, type Peer, type Route } from "./route.ts";
+import { Streams } from "./stream.ts";
+import { topicRoutes } from "./topics.ts";
+import { userRoutes } from "./users.ts";
 
 /** The HTTP API as one function from request to response, whatever engine it came through. */
 
@@ -31,6 +38,10 @@ export interface ApiPorts {
   readonly allowedOrigins: readonly string[];
   /** Whether a path, as it was sent, is one of the WebSocket endpoints. */
   readonly isEndpoint: (path: string) => boolean;
+  readonly backend: Backend;
+  readonly directory: Directory;
+  /** Bytes of one streaming request. */
+  readonly maxStreamBytes: number;
   readonly metrics: MetricsPorts;
   readonly readiness: () => Readiness;
   readonly clock: Clock;
@@ -38,6 +49,8 @@ export interface ApiPorts {
   readonly logFailure: LogFailure;
   /** Called with the code of every error that is answered. */
   readonly countError: (code: ErrorCode) => void;
+  /** Called for each call of a route of the backend or of a monitor. */
+  readonly countCall: CountCall;
 }
 
 export interface Api {
@@ -88,18 +101,24 @@ export function createApi(ports: ApiPorts): Api {
 
   const callers = new Callers(ports.callers);
   const login = loginOf(ports);
+  const streams = new Streams({ ...ports, maxBytes: ports.maxStreamBytes });
   const routes = [
     ...healthRoutes(ports.readiness, () => clock.now()),
     ...metricsRoutes(ports.metrics),
     ...(login === null ? [] : login.routes(ports.accounts?.canRegister === true)),
+    ...publishRoutes(ports.backend),
+    ...userRoutes(ports.backend),
+    ...topicRoutes(ports.directory),
+    ...streams.routes(),
   ];
+  const calls = new CallRecorder(ports);
   app.get("/", (context) => context.text(ROOT_PAGE));
   for (const route of routes) {
     app.on(route.method, honoPath(route), (context) => {
       const request = context.req.raw;
       const { peer } = context.env;
       const client = ports.addresses.find(peer.address, (name) => request.headers.get(name));
-      return answerRoute(route, callers, { request, peer, client });
+      return answerRoute(route, callers, { request, peer, client }, calls.of(route, request, client));
     });
   }
 

@@ -46,6 +46,11 @@ export class AuditTrail {
     });
   }
 
+  /** Something that was done to a user, on whatever connections. */
+  ofUser(event: AuditEventName, userId: string, code: string | number, about: About): void {
+    this.#audit.record({ event, userId, result: "ok", code, about });
+  }
+
   accepted(connection: Connection): void {
     this.record("connection.accepted", connection, "ok", "OK");
     connection.userAgent = null;

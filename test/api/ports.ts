@@ -12,9 +12,12 @@ import { findCredential } from "../../src/auth/sources.ts";
 import { compileAccess, DEFAULT_ACCESS } from "../../src/access.ts";
 import { authenticatorWith } from "../auth/tokens.ts";
 import { Addresses } from "../../src/hub/address.ts";
+import { Backend } from "../../src/hub/backend.ts";
+import { Directory } from "../../src/hub/directory.ts";
 import { findEndpoint } from "../../src/hub/endpoints.ts";
 import type { AuditEvent } from "../../src/observe/audit.ts";
 import { FakeClock } from "../support/clock.ts";
+import { HubRig } from "../support/hub.ts";
 
 export const CHEAP: PasswordOptions = { cost: { memoryKiB: 64, iterations: 1 } };
 export const SECRET = new TextEncoder().encode("the secret that the tests sign with");
@@ -32,6 +35,9 @@ async function issueToken(account: Account): Promise<IssuedToken> {
 /** The API over a store in a directory of its own, and everything it told its ports. */
 export class Rig {
   readonly clock = new FakeClock(NOW_MS);
+  /** What the routes of the backend act on. */
+  readonly hub = new HubRig();
+  readonly calls: string[] = [];
   readonly audited: AuditEvent[] = [];
   readonly counted: string[] = [];
   readonly failures: { error: unknown; correlationId: string }[] = [];
@@ -54,12 +60,16 @@ export class Rig {
       addresses: new Addresses({ trustedProxies: ["10.0.0.1"], forwardedHeader: "x-forwarded-for" }, () => {}),
       allowedOrigins: ["https://app.example"],
       isEndpoint: (path) => findEndpoint(path) !== undefined,
+      backend: new Backend(this.hub.hub),
+      directory: new Directory(this.hub.hub),
+      maxStreamBytes: 1_048_576,
       metrics: { token: null, open: true, render: async () => "up 1\n", contentType: "text/plain; version=0.0.4" },
       readiness: () => ({ ready: true, reasons: [] }),
       clock: this.clock,
       audit: (event) => this.audited.push(event),
       logFailure: (error, correlationId) => this.failures.push({ error, correlationId }),
       countError: (code) => this.counted.push(code),
+      countCall: (route, result) => this.calls.push(`${route} ${result}`),
       ...ports,
     });
   }
@@ -78,7 +88,7 @@ export class Rig {
   }
 
   fetch(path: string, init: RequestInit = {}, address = "192.0.2.1"): Promise<Response> {
-    const peer: Peer = { address, holdOpen() {} };
+    const peer: Peer = { address, holdOpen() {}, letGo() {} };
     return this.api.fetch(new Request(`http://localhost${path}`, init), peer);
   }
 
