@@ -4,6 +4,7 @@ import type { Connection } from "../../src/hub/connection.ts";
 import type { Broker } from "../../src/broker/broker.ts";
 import { ProtocolError } from "../../src/protocol/codes.ts";
 import { msgpackCodec } from "../../src/protocol/msgpack.ts";
+import { claims, signed } from "../auth/tokens.ts";
 import { HubRig, type KeptSocket, passing } from "../support/hub.ts";
 import { principal } from "../support/principal.ts";
 
@@ -218,6 +219,8 @@ describe("subscribing a user", () => {
     const { socket, connection } = rig.connect("u1");
     await backend.subscribe("u1", "system:alerts");
     socket.take();
+    rig.receive(connection, { type: "refresh", token: signed(claims({ sub: "u1" })) });
+    expect(socket.take()).toMatchObject([{ type: "auth_refreshed", kept: ["user:u1", "system:alerts"], lost: [] }]);
     rig.receive(connection, { type: "subscribe", topic: "system:alerts" });
     rig.receive(connection, { type: "publish", topic: "system:alerts", event: "e", data: 1 });
     expect(socket.take()).toMatchObject([{ type: "subscribed" }, { type: "error", code: "FORBIDDEN" }]);
