@@ -145,6 +145,9 @@ describe("a stream", () => {
     expect(await reader.json()).toMatchObject({ data: 1 });
     sender.peer.destroy();
     await node.metricIs('tautline_api_calls_total{route="POST /api/stream/{topic}",result="refused"}', (n) => n === 1);
+    const samples = await node.metrics();
+    expect(samples.get('tautline_errors_total{code="BAD_REQUEST"}')).toBe(1);
+    expect(samples.get("tautline_handler_failures_total")).toBe(0);
     expect(await json(call("/api/topics/room:answers/history"))).toMatchObject({ offset: 1 });
   });
 
