@@ -18,6 +18,8 @@ export type { Audience, Namespace, Rule } from "./access.ts";
 export type { PrincipalInput, User } from "./auth/principal-input.ts";
 export type { Handshake, TokenValidator } from "./auth/token-validator.ts";
 export { ConfigError, type Problem } from "./config.ts";
+export type { Disconnection, Sent } from "./hub/backend.ts";
+export type { Reach } from "./hub/changed-permissions.ts";
 export type { Published } from "./hub/publishing.ts";
 export type { RoomStats } from "./hub/stats.ts";
 export { type ErrorCode, ProtocolError } from "./protocol/codes.ts";

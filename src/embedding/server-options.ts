@@ -9,7 +9,7 @@ export type FollowersOf = (userId: string | number) => Iterable<string | number>
  * Source: docs/embedding.md.
  */
 export interface ServerOptions<Data = unknown> extends ServerSettings, Decisions, ConnectionCallbacks<Data> {
-  /** Whom `broadcastToFollowers` sends to. Without it: whoever receives `followers:{id}`, which the token's `follows` says. */
+  /** Whom `broadcastToFollowers` sends to besides those who receive `followers:{id}`, which the `follows` of a user says. */
   readonly followersOf?: FollowersOf | undefined;
 }
 

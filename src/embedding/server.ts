@@ -1,17 +1,18 @@
-import * as v from "valibot";
+import type * as v from "valibot";
 import { changeOf, PermissionBody } from "../api/permissions.ts";
 import { orderOf, RevocationBody } from "../api/revocation.ts";
 import { type PrincipalInput, principalFrom } from "../auth/principal-input.ts";
 import type { Actor } from "../hub/audit-trail.ts";
+import { Backend, type Disconnection, type Sent } from "../hub/backend.ts";
 import { clearPermissions, type Reach, setPermissions } from "../hub/changed-permissions.ts";
 import type { Hub } from "../hub/hub.ts";
-import { type Published, publishEvent } from "../hub/publishing.ts";
+import type { Published } from "../hub/publishing.ts";
 import { revoke } from "../hub/revocation.ts";
 import { roomStats, type RoomStats } from "../hub/stats.ts";
 import type { RunningNode } from "../node.ts";
-import { isEventName } from "../protocol/event-name.ts";
+import { isChosenCloseCode } from "../protocol/codes.ts";
 import type { GrantedAction } from "../protocol/principal.ts";
-import { isId, isTopic } from "../protocol/topic.ts";
+import { checked, idOf, requireEvent, requireTopic } from "./arguments.ts";
 import type { FollowersOf } from "./server-options.ts";
 import { isPermitted } from "./topic-permission.ts";
 
@@ -28,8 +29,6 @@ export type PermissionInput = v.InferInput<typeof PermissionBody>;
 
 const APPLICATION: Actor = { by: "application", userId: null, address: null, userAgent: null };
 
-/** How many followers are sent to before others get their turn. */
-const FOLLOWERS_PER_TURN = 256;
 const MAX_GRACE_MS = 2_147_483_647;
 
 interface ServerParts {
@@ -45,6 +44,7 @@ interface ServerParts {
 export class Server {
   readonly #running: RunningNode;
   readonly #hub: Hub;
+  readonly #backend: Backend;
   readonly #defaultRole: string;
   readonly #followersOf: FollowersOf | null;
   #stopped: Promise<void> | null = null;
@@ -52,6 +52,7 @@ export class Server {
   constructor({ running, defaultRole, followersOf }: ServerParts) {
     this.#running = running;
     this.#hub = running.hub;
+    this.#backend = new Backend(running.hub);
     this.#defaultRole = defaultRole;
     this.#followersOf = followersOf;
   }
@@ -69,22 +70,70 @@ export class Server {
   publish(topic: string, event: string, data?: unknown, options: PublishOptions = {}): Promise<Published> {
     requireTopic(topic);
     requireEvent(event);
-    return this.#owned(this.#publish(topic, event, data, options.messageId));
-  }
-
-  /** Sends an event to every connection of a user: its topic `user:{id}`. As `publish`. */
-  sendToUser(userId: string | number, event: string, data?: unknown, options: PublishOptions = {}): Promise<Published> {
-    return this.publish(`user:${idOf(userId)}`, event, data, options);
+    const { messageId } = options;
+    return this.#owned(() => this.#backend.publish(topic, { event, data, messageId }));
   }
 
   /**
-   * Sends an event to the followers of a user: to each that `followersOf` names, or else to the topic `followers:{id}`. Rejects as
+   * Sends an event to every connection of a user, and to those that come back for it in time: its topic `user:{id}`. Resolves and rejects
+   * as `publish`; `delivered` is how many connections it went to.
+   */
+  sendToUser(userId: string | number, event: string, data?: unknown, options: PublishOptions = {}): Promise<Sent> {
+    const id = idOf(userId);
+    requireEvent(event);
+    const { messageId } = options;
+    return this.#owned(() => this.#backend.sendToUser(id, { event, data, messageId }));
+  }
+
+  /**
+   * Sends an event to the followers of a user: to whoever receives `followers:{id}`, and to the users whom `followersOf` names. Each
+   * connection gets it once; a user of whose connections only some follow gets it twice there, with the same `messageId`. Rejects as
    * `publish`, and with what `followersOf` throws.
    */
-  broadcastToFollowers(userId: string | number, event: string, data?: unknown): Promise<void> {
-    const topic = `followers:${idOf(userId)}`;
+  broadcastToFollowers(
+    userId: string | number,
+    event: string,
+    data?: unknown,
+    options: PublishOptions = {},
+  ): Promise<Sent> {
+    const id = idOf(userId);
     requireEvent(event);
-    return this.#owned(this.#broadcast(userId, topic, event, data));
+    const { messageId } = options;
+    return this.#owned(async () => {
+      const followers = this.#followersOf === null ? [] : [...(await this.#followersOf(userId))];
+      return this.#backend.sendToFollowers(id, { event, data, messageId }, followers.map(idOf));
+    });
+  }
+
+  /**
+   * Ends the connections of a user with 4000–4999; 4003, the default, tells clients not to come back. `except` are ids of connections that
+   * stay. A reason over 123 bytes of UTF-8 is cut. Throws a `RangeError` for another code.
+   */
+  disconnect(userId: string | number, options: Disconnection = {}): Promise<{ readonly closed: number }> {
+    const id = idOf(userId);
+    const { code = 4003 } = options;
+    if (!isChosenCloseCode(code)) throw new RangeError("a close code is from 4000 to 4999");
+    return this.#owned(() => ({ closed: this.#backend.disconnect(id, options, APPLICATION) }));
+  }
+
+  /**
+   * Makes every connection of a user a member of a topic, whatever its token says, until it ends; each is told by `subscribed`. `skipped` are
+   * those that have as many topics as they may. Rejects BAD_REQUEST for a topic `user:…`.
+   */
+  subscribe(
+    userId: string | number,
+    topic: string,
+  ): Promise<{ readonly subscribed: number; readonly skipped: number }> {
+    const id = idOf(userId);
+    requireTopic(topic);
+    return this.#owned(() => this.#backend.subscribe(id, topic));
+  }
+
+  /** Takes the connections of a user out of a topic; each is told by `unsubscribed` with the code REVOKED. */
+  unsubscribe(userId: string | number, topic: string): Promise<{ readonly unsubscribed: number }> {
+    const id = idOf(userId);
+    requireTopic(topic);
+    return this.#owned(() => ({ unsubscribed: this.#backend.unsubscribe(id, topic) }));
   }
 
   /** Connections, rooms, and how many users are in each; the largest 1,000 rooms first. */
@@ -117,7 +166,7 @@ export class Server {
    */
   revoke(revocation: RevocationInput): Promise<{ readonly closed: number }> {
     const order = orderOf(checked(RevocationBody, revocation, "a revocation names a jti, a sid or a sub"));
-    return this.#owned(this.#order(() => revoke(this.#hub, order, APPLICATION)));
+    return this.#owned(() => revoke(this.#hub, order, APPLICATION));
   }
 
   /**
@@ -127,13 +176,13 @@ export class Server {
   setPermissions(userId: string | number, change: PermissionInput): Promise<Reach> {
     const id = idOf(userId);
     const changed = changeOf(checked(PermissionBody, change, "a change has roles, permissions or topics"));
-    return this.#owned(this.#order(() => setPermissions(this.#hub, id, changed, APPLICATION)));
+    return this.#owned(() => setPermissions(this.#hub, id, changed, APPLICATION));
   }
 
   /** Takes such a change back. */
   clearPermissions(userId: string | number): Promise<Reach> {
     const id = idOf(userId);
-    return this.#owned(this.#order(() => clearPermissions(this.#hub, id, APPLICATION)));
+    return this.#owned(() => clearPermissions(this.#hub, id, APPLICATION));
   }
 
   /**
@@ -153,51 +202,10 @@ export class Server {
     await this.stop();
   }
 
-  async #order<T>(run: () => T | Promise<T>): Promise<T> {
-    return run();
-  }
-
-  async #publish(topic: string, event: string, data: unknown, messageId: string | undefined): Promise<Published> {
-    return publishEvent(this.#hub, { topic, event, data, messageId, from: null });
-  }
-
-  async #broadcast(userId: string | number, topic: string, event: string, data: unknown): Promise<void> {
-    if (this.#followersOf === null) {
-      await this.#publish(topic, event, data, undefined);
-      return;
-    }
-    const followers = new Set([...(await this.#followersOf(userId))].map(idOf));
-    let sent = 0;
-    for (const id of followers) {
-      await this.#publish(`user:${id}`, event, data, undefined);
-      sent += 1;
-      if (sent % FOLLOWERS_PER_TURN === 0) await new Promise<void>((resolve) => void setImmediate(resolve));
-    }
-  }
-
   /** A promise that may be left alone: its failure is in the log, and ends no process. */
-  #owned<T>(promise: Promise<T>): Promise<T> {
+  #owned<T>(run: () => T | Promise<T>): Promise<T> {
+    const promise = Promise.try(run);
     promise.catch((error: unknown) => this.#running.log.warn({ error }, "a call of the application failed"));
     return promise;
   }
-}
-
-function idOf(userId: string | number): string {
-  const id = String(userId);
-  if (!isId(id)) throw new TypeError("a user's id is 1 to 128 of A-Z a-z 0-9 _ . - ~ @ : / | + = % ,");
-  return id;
-}
-
-function checked<T>(schema: v.GenericSchema<unknown, T>, input: unknown, problem: string): T {
-  const parsed = v.safeParse(schema, input, { abortEarly: true });
-  if (!parsed.success) throw new TypeError(problem);
-  return parsed.output;
-}
-
-function requireTopic(topic: string): void {
-  if (!isTopic(topic)) throw new TypeError("a topic is namespace:name, at most 200 characters");
-}
-
-function requireEvent(event: string): void {
-  if (!isEventName(event)) throw new TypeError("an event is [a-z][a-z0-9_.-]{0,63} and no frame of the protocol");
 }

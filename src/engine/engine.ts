@@ -65,6 +65,8 @@ export interface Peer {
   readonly address: string;
   /** Lifts the engine's own timeout for this request, for a body that streams for minutes. */
   holdOpen(): void;
+  /** It holds again, from now on: to be called before the answer, or a connection whose peer goes quiet behind it stays for ever. */
+  letGo(): void;
 }
 
 /**

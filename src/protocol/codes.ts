@@ -88,6 +88,8 @@ export interface ErrorDetails {
   readonly retryAfterMs?: number;
   readonly limit?: number;
   readonly actual?: number;
+  /** Items of a stream that were published before it failed. */
+  readonly published?: number;
   /** Where to look in the log; only with INTERNAL. */
   readonly correlationId?: string;
 }

@@ -85,3 +85,44 @@ describe("setPermissions", () => {
     },
   );
 });
+
+describe("disconnect", () => {
+  test("ends the user's connections with the code of the application, but for those that stay", async () => {
+    const ids: string[] = [];
+    const rig = await servers.start({ jwtSecret: SECRET, onConnect: ({ id }) => ids.push(id) });
+    const [stays, goes] = [await rig.connect(token({ sub: 7 })), await rig.connect(token({ sub: 7 }))];
+    const other = await rig.connect(token({ sub: 8 }));
+    const options = { code: 4100, reason: "lunch", except: ids.slice(0, 1) };
+    expect(await rig.server.disconnect(7, options)).toEqual({ closed: 1 });
+    expect(await goes.closed()).toEqual({ code: 4100, reason: "lunch" });
+    for (const peer of [stays, other]) expect(await answer(peer, { type: "ping" })).toMatchObject({ type: "pong" });
+    expect(await rig.server.disconnect(7)).toEqual({ closed: 1 });
+    expect(await stays.closed()).toEqual({ code: 4003, reason: "FORBIDDEN" });
+  });
+
+  test.each([1000, 3999, 5000])("with %p is a mistake of the program, and throws at once", async (code) => {
+    const { server } = await servers.start({ jwtSecret: SECRET });
+    expect(() => server.disconnect(7, { code })).toThrow(RangeError);
+  });
+});
+
+describe("subscribe and unsubscribe", () => {
+  test("put the user's connections into a topic that its token does not open, and take them out", async () => {
+    const rig = await servers.start({ jwtSecret: SECRET });
+    const peer = await rig.connect(token({ sub: 7 }));
+    expect(await rig.server.subscribe(7, "conversation:1")).toEqual({ subscribed: 1, skipped: 0 });
+    expect(await peer.json()).toMatchObject({ type: "subscribed", topic: "conversation:1" });
+    await rig.server.publish("conversation:1", "token", { text: "a" });
+    expect(await peer.json()).toMatchObject({ type: "token", topic: "conversation:1" });
+    expect(await rig.server.unsubscribe(7, "conversation:1")).toEqual({ unsubscribed: 1 });
+    expect(await peer.json()).toMatchObject({ type: "unsubscribed", code: "REVOKED" });
+  });
+
+  test("refuse topics that are none, or another user's", async () => {
+    const { server } = await servers.start({ jwtSecret: SECRET });
+    expect(() => server.subscribe(7, "lobby")).toThrow(TypeError);
+    expect(() => server.unsubscribe("a b", "room:a")).toThrow(TypeError);
+    const refused = server.subscribe(7, "user:8");
+    expect(await refused.catch((error: unknown) => error)).toMatchObject({ code: "BAD_REQUEST" });
+  });
+});

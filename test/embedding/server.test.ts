@@ -91,6 +91,14 @@ describe("broadcastToFollowers", () => {
     expect(await inbox(other)).toEqual([]);
   });
 
+  test("reaches thousands of followers, who are away, and lets others have their turn", async () => {
+    const followers = Array.from({ length: 3_000 }, (_, index) => index + 1);
+    const rig = await servers.start({ jwtSecret, followersOf: () => followers });
+    const last = await rig.connect(token({ sub: 3_000 }));
+    expect(await rig.server.broadcastToFollowers(7, "posted")).toMatchObject({ delivered: 1 });
+    expect(await last.json()).toMatchObject({ type: "posted" });
+  });
+
   test("rejects with what followersOf throws, and for ids that are none", async () => {
     const failing = await servers.start({
       jwtSecret,
