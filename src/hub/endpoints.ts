@@ -12,7 +12,7 @@ export interface Endpoint {
   readonly greeting: "connected" | "auth_success";
 }
 
-const ENDPOINTS: readonly Endpoint[] = [
+export const ENDPOINTS: readonly Endpoint[] = [
   { path: "/ws", refusesBy: "status", authenticatesByFrame: false, readsCookies: true, greeting: "connected" },
   { path: "/", refusesBy: "frame", authenticatesByFrame: true, readsCookies: false, greeting: "auth_success" },
 ];
