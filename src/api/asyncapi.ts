@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { type Endpoint, ENDPOINTS } from "../hub/endpoints.ts";
+import { type Endpoint, ENDPOINTS, type RefusesBy } from "../hub/endpoints.ts";
 import type { Codec } from "../protocol/codec.ts";
 import { CLOSES, ERRORS, type ErrorCode } from "../protocol/codes.ts";
 import { jsonCodec } from "../protocol/json.ts";
@@ -48,6 +48,21 @@ const Query = v.object({
     v.pipe(v.literal("message"), v.description("Pings come as frames instead of native ones")),
   ),
 });
+
+const Echoed = v.pipe(v.string(), v.regex(/^[ -~]{0,128}$/));
+/** Of the endpoints that repeat in their greeting what a client calls itself. */
+const EchoQuery = v.object({
+  ...Query.entries,
+  session_id: v.exactOptional(Echoed),
+  character_id: v.exactOptional(Echoed),
+});
+
+/** How an endpoint tells what is wrong with a credential. */
+const REFUSALS: Readonly<Record<RefusesBy, string>> = {
+  status: "A bad credential is answered by an HTTP status instead of the upgrade.",
+  close: "A bad credential is answered by a close code right behind the upgrade.",
+  frame: "A bad credential is answered by `auth_error` and a close code behind the upgrade.",
+};
 
 const SCHEMES = {
   bearer: { type: "http", scheme: "bearer", bearerFormat: "JWT" },
@@ -111,21 +126,24 @@ function channelKey({ path }: Endpoint): string {
 }
 
 function channel(endpoint: Endpoint): Fields {
-  const { path, refusesBy } = endpoint;
+  const { path, refusesBy, topic, permission, echoes, deprecation, parameters } = endpoint;
   const messages = [...CLIENT_MESSAGES, ...sentOn(endpoint)].map(({ key }) => [
     key,
     reference("components/messages", key),
   ]);
-  const parameters = [...path.matchAll(/\{(\w+)\}/g)].map(([, name = ""]) => [name, {}]);
+  const facts = [
+    ...(deprecation === null ? [] : ["Deprecated."]),
+    REFUSALS[refusesBy],
+    ...(topic === null ? [] : [`A connection is in the topic \`${topic}\` from its start.`]),
+    ...(permission === null ? [] : [`It takes the permission \`${permission}\`.`]),
+  ];
+  const query = takenSchema(echoes ? EchoQuery : Query, "draft-07");
   return {
     address: path,
-    description:
-      refusesBy === "status"
-        ? "A bad credential is answered by an HTTP status instead of the upgrade."
-        : "A bad credential is answered by `auth_error` and a close code behind the upgrade.",
+    description: facts.join(" "),
     messages: Object.fromEntries(messages),
-    ...(parameters.length > 0 && { parameters: Object.fromEntries(parameters) }),
-    bindings: { ws: { method: "GET", query: takenSchema(Query, "draft-07"), bindingVersion: "0.1.0" } },
+    ...(parameters.length > 0 && { parameters: Object.fromEntries(parameters.map((name) => [name, {}])) }),
+    bindings: { ws: { method: "GET", query, bindingVersion: "0.1.0" } },
   };
 }
 

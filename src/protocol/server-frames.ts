@@ -102,6 +102,8 @@ const welcome = {
   protocol: v.literal(1),
   connectionId: text,
   user: v.strictObject({ id, username: text, name: text, roles: list(text), permissions: list(text) }),
+  sessionId: v.pipe(v.exactOptional(text), v.description("What the client called itself, where the endpoint asks")),
+  characterId: v.exactOptional(text),
   endpoint: text,
   topics: v.pipe(list(v.strictObject({ topic, ...position })), v.description("What it receives without asking")),
   expiresAt,
