@@ -12,7 +12,6 @@ import { findCredential } from "../../src/auth/sources.ts";
 import { compileAccess, DEFAULT_ACCESS } from "../../src/access.ts";
 import { authenticatorWith } from "../auth/tokens.ts";
 import { Addresses } from "../../src/hub/address.ts";
-import { findEndpoint } from "../../src/hub/endpoints.ts";
 import type { ConnectionStats } from "../../src/hub/stats.ts";
 import type { AuditEvent } from "../../src/observe/audit.ts";
 import { Answers } from "../support/answers.ts";
