@@ -11,7 +11,7 @@ import { Rig } from "./api/ports.ts";
 /** docs/protocol.md against the code. */
 
 /** An event name in the code, where it is recorded. */
-const EVENT = /"((?:connection|auth|access|topic|rate|slow|account)\.[a-z]+)"/g;
+const EVENT = /"((?:connection|auth|access|topic|rate|slow|account|token|permissions)\.[a-z]+)"/g;
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const PROTOCOL = readFileSync(`${ROOT}docs/protocol.md`, "utf8");
@@ -141,7 +141,9 @@ function spans(title: string, first: RegExp): [string, string[]][] {
   const known = new Map<string, string[]>();
   let above: string[] = [];
   for (const line of section(title).split("\n")) {
-    const [, head = "", fields = ""] = line.split("|").map((cell) => cell.trim());
+    const [, head = "", cell = ""] = line.split("|").map((each) => each.trim());
+    // What stands behind a colon explains.
+    const [fields = ""] = cell.split(/(?<=`): /);
     const [, name] = first.exec(head) ?? [];
     if (name === undefined) continue;
     const [reference, other = ""] = /all of `([a-z_]+)`/.exec(fields) ?? [];
