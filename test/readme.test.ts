@@ -280,7 +280,7 @@ test(
     );
     const output = application.stdout.getReader();
     const port = Number(Buffer.from((await output.read()).value ?? []).toString());
-    const peer = await RawPeer.open(port, { path: "/ws?token=mine" });
+    const peer = await RawPeer.open(port, { path: "/ws?token=mine" }, { conforms: "but-own" });
     peer.send({ type: "join_room", roomSlug: "lobby" });
     await peer.jsonOfType("room_joined");
     peer.send({ type: "say", id: 1, text: "hello" });

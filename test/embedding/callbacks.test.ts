@@ -2,8 +2,8 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { type ClientConnection, type OwnMessage, ProtocolError } from "../../src/index.ts";
 import { until } from "../observe/recorded-sink.ts";
 import { EmbeddedServers } from "../support/embedded.ts";
-import { nextFramed } from "../support/framed.ts";
 import { answer, inbox, typesOf } from "../support/inbox.ts";
+import { readMessagePack } from "../support/msgpack-reader.ts";
 import { SECRET, token } from "../support/node.ts";
 import type { RawPeer } from "../support/peer.ts";
 
@@ -11,6 +11,10 @@ const servers = new EmbeddedServers();
 afterAll(() => servers.stop());
 
 const jwtSecret = SECRET;
+
+function decoded(message: string | Uint8Array): object {
+  return Object.assign({}, typeof message === "string" ? JSON.parse(message) : readMessagePack(message));
+}
 
 describe("onConnect and onDisconnect", () => {
   test("hear of each connection once, with the same object, and with the code of its end", async () => {
@@ -64,7 +68,7 @@ describe("onConnect and onDisconnect", () => {
     });
     for (const format of ["json", "msgpack"]) {
       const { peer } = await server.upgrade({ path: `/ws?format=${format}&token=${token()}` });
-      const frames = [(await nextFramed(peer)).frame, (await nextFramed(peer)).frame];
+      const frames = [decoded(await peer.next()), decoded(await peer.next())];
       expect(frames).toMatchObject([
         { type: "connected" },
         { type: "welcome", at: "1970-01-01T00:00:00.000Z", n: [1, null], timestamp: expect.any(Number) },

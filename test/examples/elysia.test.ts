@@ -52,13 +52,17 @@ test("Elysia refuses, subscribes and publishes as it is told, and stops when ask
   };
   await new Promise((resolve) => (visitor.onopen = resolve));
   expect(visitor.protocol).toBe("auth");
-  const byCookie = await RawPeer.open(port, {
-    path: "/realtime",
-    headers: [
-      ["Cookie", `access_token=${JWT}`],
-      ["Origin", "http://localhost"],
-    ],
-  });
+  const byCookie = await RawPeer.open(
+    port,
+    {
+      path: "/realtime",
+      headers: [
+        ["Cookie", `access_token=${JWT}`],
+        ["Origin", "http://localhost"],
+      ],
+    },
+    { conforms: false },
+  );
   byCookie.send({ type: "subscribe", topic: "user:123", token: JWT });
   expect(await byCookie.json()).toMatchObject({ type: "subscribed", topic: "user:123" });
 

@@ -3,6 +3,7 @@ import { ExampleProcess } from "../support/example-process.ts";
 import { answer } from "../support/inbox.ts";
 import { RawPeer } from "../support/peer.ts";
 
+const OPTIONS = { conforms: "but-own" } as const;
 const example = new ExampleProcess("embedded-server.ts");
 afterAll(() => example.kill());
 
@@ -10,8 +11,8 @@ test("the embedded server chats, rolls dice for everyone in the room, and stops 
   const port = await example.port();
   const [ada, bob] = [await example.after("ada "), await example.after("bob ")];
   const [first, second] = [
-    await RawPeer.open(port, { path: "/ws", headers: [["Sec-WebSocket-Protocol", `auth, ${ada}`]] }),
-    await RawPeer.open(port, { path: `/ws?token=${bob}` }),
+    await RawPeer.open(port, { path: "/ws", headers: [["Sec-WebSocket-Protocol", `auth, ${ada}`]] }, OPTIONS),
+    await RawPeer.open(port, { path: `/ws?token=${bob}` }, OPTIONS),
   ];
   const byCookie = await RawPeer.open(port, {
     path: "/ws",

@@ -46,7 +46,7 @@ export class AuthorizedApp {
   async upgrade(
     request: UpgradeRequest,
   ): Promise<{ peer: RawPeer; status: number; body: JsonObject; protocol: unknown }> {
-    const peer = await RawPeer.connect(this.#server.port ?? 0);
+    const peer = await RawPeer.connect(this.#server.port ?? 0, "127.0.0.1", { conforms: false });
     this.#peers.push(peer);
     const { status, body, headers } = await peer.upgrade(request);
     const protocol = headers.get("sec-websocket-protocol")?.[0];

@@ -28,7 +28,7 @@ export class Embedded {
   }
 
   async peer(): Promise<RawPeer> {
-    const peer = await RawPeer.connect(this.port);
+    const peer = await RawPeer.connect(this.port, "127.0.0.1", { conforms: "but-own" });
     this.#peers.push(peer);
     return peer;
   }
