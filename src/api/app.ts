@@ -88,7 +88,7 @@ export function createApi(ports: ApiPorts): Api {
   );
   app.use(methodNotAllowed({ app, onMethodNotAllowed: (_context, methods) => refuseMethod(methods) }));
 
-  const callers = new Callers(ports.callers);
+  const callers = new Callers(ports.callers, ports.audit);
   const login = loginOf(ports);
   const routes = [
     ...healthRoutes(ports.readiness, () => clock.now()),

@@ -4,7 +4,8 @@ import type { Authenticator } from "../auth/authenticate.ts";
 import type { OriginPolicy } from "../auth/origin.ts";
 import type { Credential, HandshakeView } from "../auth/sources.ts";
 import type { ClientAddress } from "../hub/address.ts";
-import { ProtocolError } from "../protocol/codes.ts";
+import type { AuditEvent } from "../observe/audit.ts";
+import { type ErrorCode, ERRORS, ProtocolError } from "../protocol/codes.ts";
 import type { Principal } from "../protocol/principal.ts";
 import type { Access } from "./route.ts";
 
@@ -28,14 +29,26 @@ export interface CallerPorts {
 /** What a user's token must allow for each kind of route. */
 const PERMISSIONS = { user: null, monitor: "system.monitor", api: "system.publish" } as const;
 
+type ClosedAccess = Exclude<Access, "open">;
+
+/** What a request shows of itself, unchecked. */
+interface Shown {
+  readonly text: string;
+  /** Whether it came where the API key may be. */
+  readonly mayBeKey: boolean;
+}
+
 const NOBODY: Caller = { kind: "nobody" };
 const KEY: Caller = { kind: "key" };
 
 export class Callers {
   readonly #ports: CallerPorts;
+  readonly #audit: (event: AuditEvent) => void;
 
-  constructor(ports: CallerPorts) {
+  /** `audit` hears of everybody who is turned away. */
+  constructor(ports: CallerPorts, audit: (event: AuditEvent) => void) {
     this.#ports = ports;
+    this.#audit = audit;
   }
 
   /**
@@ -44,36 +57,68 @@ export class Callers {
    */
   async identify(request: Request, client: ClientAddress, access: Access, changesState: boolean): Promise<Caller> {
     if (access === "open") return NOBODY;
-    const shown = access === "api" ? apiCredential(request) : this.#userCredential(request, client, changesState);
-    if (shown === null) throw new ProtocolError("AUTH_REQUIRED");
-    const { apiKey, authenticator } = this.#ports;
-    if (access !== "user" && apiKey !== null && isSame(shown, apiKey)) return KEY;
-    const principal = await authenticator.verify(shown, client.key);
-    const permission = PERMISSIONS[access];
-    if (permission !== null && !this.#ports.access.hasPermission(principal, permission)) {
-      throw new ProtocolError("FORBIDDEN");
+    let userId: string | null = null;
+    try {
+      const shown = this.#shown(request, client, access, changesState);
+      const { apiKey, authenticator } = this.#ports;
+      if (shown.mayBeKey && apiKey !== null && isSame(shown.text, apiKey)) return KEY;
+      const principal = await authenticator.verify(shown.text, client.key);
+      userId = principal.id;
+      const permission = PERMISSIONS[access];
+      if (permission !== null && !this.#ports.access.hasPermission(principal, permission)) {
+        throw new ProtocolError("FORBIDDEN");
+      }
+      return { kind: "user", principal };
+    } catch (error) {
+      if (error instanceof ProtocolError) this.#auditRefusal(request, client, userId, error.code);
+      throw error;
     }
-    return { kind: "user", principal };
+  }
+
+  /** A cookie is never the key: browsers send it unasked. */
+  #shown(request: Request, client: ClientAddress, access: ClosedAccess, changesState: boolean): Shown {
+    if (access === "api" || (access === "monitor" && request.headers.has("x-api-key"))) {
+      return { text: apiCredential(request), mayBeKey: true };
+    }
+    const { kind, token } = this.#userCredential(request, client, changesState);
+    return { text: token, mayBeKey: access === "monitor" && kind === "header" };
   }
 
   /** Browsers send the cookie unasked: where something changes it counts only with an Origin that is allowed. */
-  #userCredential(request: Request, client: ClientAddress, changesState: boolean): string | null {
+  #userCredential(request: Request, client: ClientAddress, changesState: boolean): Credential {
     const view = { query: "", header: (name: string) => request.headers.get(name) };
     const credential = this.#ports.findCredential(view);
     const forwardedHost = client.isProxied ? view.header("x-forwarded-host") : null;
     const secure = client.isProxied && view.header("x-forwarded-proto")?.trim().toLowerCase() === "https";
     const context = { host: forwardedHost ?? view.header("host"), secure };
     this.#ports.origins.check(view.header("origin"), changesState && credential?.kind === "cookie", context);
-    return credential?.token ?? null;
+    if (credential === null) throw new ProtocolError("AUTH_REQUIRED");
+    return credential;
+  }
+
+  #auditRefusal(request: Request, { address }: ClientAddress, userId: string | null, code: ErrorCode): void {
+    this.#audit({
+      event: ERRORS[code].status === 401 ? "auth.failed" : "access.denied",
+      ...{ userId, address, userAgent: request.headers.get("user-agent"), result: "refused", code },
+      about: { method: request.method, path: pathOf(request) },
+    });
   }
 }
 
+/** Without the query, which may hold a secret. */
+function pathOf(request: Request): string {
+  return new URL(request.url).pathname;
+}
+
 /** From `X-API-Key` or `Authorization: Bearer`, never from a cookie. */
-function apiCredential(request: Request): string | null {
+function apiCredential(request: Request): string {
   const key = request.headers.get("x-api-key");
   const authorization = request.headers.get("authorization");
   if (key !== null && authorization !== null) throw new ProtocolError("BAD_REQUEST");
-  if (authorization === null) return key;
+  if (authorization === null) {
+    if (key === null) throw new ProtocolError("AUTH_REQUIRED");
+    return key;
+  }
   const [, token] = /^bearer +([^ ]+) *$/i.exec(authorization) ?? [];
   if (token === undefined) throw new ProtocolError("BAD_REQUEST");
   return token;

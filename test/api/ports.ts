@@ -67,7 +67,7 @@ export class Rig {
       allowedOrigins: ["https://app.example"],
       isEndpoint: (path) => findEndpoint(path) !== undefined,
       metrics: { token: null, open: true, render: async () => "up 1\n", contentType: "text/plain; version=0.0.4" },
-      readiness: () => ({ ready: true, reasons: [] }),
+      readiness: () => ({ ready: true, reasons: [], degraded: [] }),
       stats: { connections: () => CONNECTIONS, rooms: () => ({ totalConnections: 0, totalRooms: 0, rooms: [] }) },
       clock: this.clock,
       audit: (event) => this.audited.push(event),
