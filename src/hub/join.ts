@@ -25,7 +25,7 @@ export function joinTopic(hub: Hub, connection: Connection, principal: Principal
   const { topic, recover } = join;
   const { maxTopicsPerConnection: limit } = hub.options;
   const isMember = hub.joinedRoom(connection, topic) !== undefined;
-  if (!isMember && connection.rooms.length - automaticRooms(principal) >= limit) {
+  if (!isMember && connection.rooms.length - automaticRooms(connection, principal) >= limit) {
     throw new ProtocolError("TOPIC_LIMIT", { limit });
   }
   const finish = (recovery: Recovery) => finishJoin(hub, connection, principal, join, recovery);

@@ -65,7 +65,6 @@ export class Rig {
       },
       addresses: new Addresses({ trustedProxies: ["10.0.0.1"], forwardedHeader: "x-forwarded-for" }, () => {}),
       allowedOrigins: ["https://app.example"],
-      isEndpoint: (path) => findEndpoint(path) !== undefined,
       metrics: { token: null, open: true, render: async () => "up 1\n", contentType: "text/plain; version=0.0.4" },
       readiness: () => ({ ready: true, reasons: [], degraded: [] }),
       stats: { connections: () => CONNECTIONS, rooms: () => ({ totalConnections: 0, totalRooms: 0, rooms: [] }) },
