@@ -132,6 +132,32 @@ const STEPS: readonly Step[] = [
     },
   ],
 
+  [
+    "the path of another user",
+    async (s) => {
+      const path = `/ws/eve?token=${s.token("ada")}`;
+      return [await s.ended(4003, [], s.record("connection.refused", "warning", "FORBIDDEN", { userId: "ada" }), path)];
+    },
+  ],
+  [
+    "a path without a token",
+    async (s) => [await s.ended(4001, [], s.record("auth.failed", "warning", "AUTH_REQUIRED"), "/ws/eve")],
+  ],
+  [
+    "a conversation that is not the user's",
+    async (s) => {
+      const path = `/ws/conversation/ada/c?token=${s.token("ada")}`;
+      return [
+        await s.ended(
+          4003,
+          [],
+          s.record("access.denied", "warning", "FORBIDDEN", { userId: "ada", topic: "conversation:c" }),
+          path,
+        ),
+      ];
+    },
+  ],
+
   // Topics.
   [
     "joining a room, once and again",

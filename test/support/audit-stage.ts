@@ -96,9 +96,9 @@ export class AuditStage {
     return { ...record, userAgent: AGENT };
   }
 
-  /** A connection on `/` that is ended before it is anybody's. Its id was told to nobody. */
-  async ended(closeCode: number, frames: readonly string[], record: AuditRecord): Promise<AuditRecord> {
-    const peer = await this.node.upgraded({ path: "/", headers: [AGENT_HEADER] });
+  /** A connection that is ended before it is greeted. Its id was told to nobody. */
+  async ended(closeCode: number, frames: readonly string[], record: AuditRecord, path = "/"): Promise<AuditRecord> {
+    const peer = await this.node.upgraded({ path, headers: [AGENT_HEADER] });
     for (const frame of frames) peer.text(frame);
     expect((await peer.closed()).code).toBe(closeCode);
     return { ...record, userAgent: AGENT, connectionId: expect.stringMatching(/^[0-9a-f]{8}-[0-9a-z]+$/) };

@@ -172,10 +172,11 @@ describe("as a name every one is taken or refused, and nothing else happens:", (
 test("in the path, the query and the headers of a handshake no one is more than a refusal or an upgrade", async () => {
   const statuses = new Set<number>();
   const inHeader = TEXTS.filter((text) => !/[\0-\x08\n-\x1f\x7f]/.test(text) && text.length < 100);
+  const jwt = token();
   for (const text of inHeader) {
     const encoded = encodeURIComponent(text);
     const request = {
-      path: `/ws?token=${token()}&format=${encoded}&heartbeat=${encoded}&${encoded}=${encoded}`,
+      path: `/ws?token=${jwt}&format=${encoded}&heartbeat=${encoded}&${encoded}=${encoded}`,
       headers: [
         ["User-Agent", text],
         ["X-Request-Id", text],
@@ -186,8 +187,11 @@ test("in the path, the query and the headers of a handshake no one is more than 
     peer.writeRaw(Buffer.from(upgradeRequest(request)));
     statuses.add((await peer.response()).status);
     peer.destroy();
-    const lost = await node.peer();
-    statuses.add((await lost.upgrade({ path: `/${encoded}` })).status);
+    for (const place of [`/${encoded}`, `/ws/${encoded}`, `/ws/conversation/u1/${encoded}`, `/api/ws/${encoded}`]) {
+      const lost = await node.peer();
+      statuses.add((await lost.upgrade({ path: `${place}?token=${jwt}` })).status);
+      lost.destroy();
+    }
   }
-  expect([...statuses].toSorted((a, b) => a - b)).toEqual([101, 404]);
+  expect([...statuses].toSorted((a, b) => a - b)).toEqual([101, 400, 404]);
 });

@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
+import { ENDPOINTS } from "../../src/hub/endpoints.ts";
 import { expectUndisturbed } from "../support/bystander.ts";
 import { type UpgradeRequest, upgradeRequest } from "../support/http.ts";
 import { TestNode, token } from "../support/node.ts";
@@ -132,6 +133,18 @@ test("without a list no page may use a cookie but the node's own", async () => {
     expect(codeOf(await expectRejected(await sent({ headers }, own), [403]))).toBe("ORIGIN_FORBIDDEN");
   }
   await own.stop();
+});
+
+test("every endpoint asks, however it refuses a token", async () => {
+  for (const { path: template, readsCookies } of ENDPOINTS) {
+    const path = template.replace(/\{\w+\}/g, "u1");
+    const jwt = token();
+    for (const value of ["https://evil.example", "null", "https://app.example.evil.com"]) {
+      await expectForbidden({ path, headers: [cookie(jwt), origin(value)] }, jwt);
+      await expectForbidden({ path, headers: [bearer(jwt), origin(value)] }, jwt);
+    }
+    if (readsCookies) await expectForbidden({ path, headers: [cookie(jwt)] }, jwt);
+  }
 });
 
 test("what one node allows another of the same process does not", async () => {
