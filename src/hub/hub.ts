@@ -1,6 +1,6 @@
 import type { Access } from "../access.ts";
 import type { Authenticator } from "../auth/authenticate.ts";
-import type { Broker, Identity, Position, Positioned } from "../broker/broker.ts";
+import type { Broker, Identity, Position, Positioned, RevocationStore } from "../broker/broker.ts";
 import type { Engine, Socket } from "../engine/engine.ts";
 import type { Audit } from "../observe/audit.ts";
 import type { Clock } from "../observe/clock.ts";
@@ -11,11 +11,13 @@ import type { Codec, EncodedFields, MessageBody } from "../protocol/codec.ts";
 import type { Terms, UnsubscribeCode } from "../protocol/frames.ts";
 import { nameOf } from "../protocol/topic.ts";
 import { AuditTrail } from "./audit-trail.ts";
+import { sweepPermissions } from "./changed-permissions.ts";
 import type { Connection } from "./connection.ts";
 import { EncodedAnswers } from "./encoded-answers.ts";
 import { enter } from "./entry.ts";
 import type { HeartbeatOptions } from "./heartbeat.ts";
 import { slotsOf, tickMs } from "./heartbeat.ts";
+import { Overrides } from "./overrides.ts";
 import { PendingPlaces } from "./pending.ts";
 import type { Authorizer } from "./permission.ts";
 import { departureOf, Presence } from "./presence.ts";
@@ -40,6 +42,7 @@ export interface HubOptions extends HeartbeatOptions {
   readonly presenceFullMax: number;
   readonly presenceGraceMs: number;
   readonly clockToleranceS: number;
+  readonly maxTokenLifetimeS: number | null;
 }
 
 export interface HubPorts {
@@ -47,6 +50,8 @@ export interface HubPorts {
   readonly broker: Broker;
   readonly access: Access;
   readonly authenticator: Authenticator;
+  /** What the authenticator refuses by. */
+  readonly revocations: RevocationStore;
   readonly audit: Audit;
   readonly metrics: Metrics;
   readonly clock: Clock;
@@ -70,6 +75,8 @@ export class Hub {
   readonly broker: Broker;
   readonly access: Access;
   readonly authenticator: Authenticator;
+  readonly revocations: RevocationStore;
+  readonly overrides = new Overrides();
   readonly metrics: Metrics;
   readonly clock: Clock;
   readonly report: (error: unknown, correlationId: string) => void;
@@ -98,6 +105,7 @@ export class Hub {
     this.broker = ports.broker;
     this.access = ports.access;
     this.authenticator = ports.authenticator;
+    this.revocations = ports.revocations;
     this.metrics = ports.metrics;
     this.clock = ports.clock;
     this.report = ports.report;
@@ -220,6 +228,8 @@ export class Hub {
     this.broker.sweep();
     this.answers.sweep();
     this.authenticator.sweep();
+    this.revocations.sweep();
+    sweepPermissions(this);
   }
 
   publish(topic: string, body: MessageBody, identity: Identity | null): Position | Promise<Position> {

@@ -5,6 +5,7 @@ import { replyTo } from "../protocol/frames.ts";
 import type { Principal } from "../protocol/principal.ts";
 import { catchUp } from "./catch-up.ts";
 import type { Connection } from "./connection.ts";
+import { principalOf, requireAccess } from "./guards.ts";
 import type { Hub } from "./hub.ts";
 import { afterRelief } from "./pacing.ts";
 import { freshStart, type Recovery, recoveryOf } from "./recovery.ts";
@@ -18,6 +19,13 @@ export interface Join {
   readonly recover: Position | undefined;
   /** The answer of this kind of join, around what all of them say. */
   readonly answer: (joined: Joined) => ServerFrame;
+}
+
+/** Throws or rejects FORBIDDEN, NOT_A_MEMBER, TOPIC_LIMIT. */
+export function joinWhenAllowed(hub: Hub, connection: Connection, join: Join): void | Promise<void> {
+  const go = (): void | Promise<void> => joinTopic(hub, connection, principalOf(connection), join);
+  const asked = requireAccess(hub, connection, "read", join.topic);
+  return asked === undefined ? go() : asked.then(go);
 }
 
 /** Joining a joined topic answers again, with what was missed too, and announces nobody. Throws TOPIC_LIMIT. */
@@ -42,10 +50,13 @@ function finishJoin(
   hub: Hub,
   connection: Connection,
   principal: Principal,
-  { topic, id, answer }: Join,
+  join: Join,
   recovery: Recovery,
 ): void | Promise<void> {
+  const { topic, id, answer } = join;
   if (connection.state === "gone") return;
+  // The user's permissions have changed while the broker was asked.
+  if (connection.principal !== principal) return joinWhenAllowed(hub, connection, join);
   const room = hub.rooms.open(topic);
   const isMember = connection.rooms.includes(room);
   const hasPresence = hub.access.hasPresence(topic);

@@ -27,8 +27,7 @@ export function isAllowed(
 ): boolean | Promise<boolean> {
   const { principal, grants } = connection;
   if (principal === null) return false;
-  const granted = action === "history" ? "read" : action;
-  if (grants !== null && grants.has(topic, granted, hub.clock.now())) return true;
+  if (grants !== null && grants.has(topic, grantedAction(action), hub.clock.now())) return true;
   const startedMs = hub.clock.monotonic();
   const decision: Decision = hub.access.may(principal, action, topic);
   hub.metrics.permissionCheck.observe((hub.clock.monotonic() - startedMs) / 1_000);
@@ -37,29 +36,34 @@ export function isAllowed(
   // Who is in a topic may read it, and sees who else is and what was said.
   const isMember = hub.joinedRoom(connection, topic) !== undefined;
   if (decision === "members" || (isMember && (action === "presence" || action === "history"))) return isMember;
-  return ask(hub, connection, principal, granted, topic);
+  return ask(hub, connection, principal, action, topic);
+}
+
+/** What was said is for whoever may read. */
+function grantedAction(action: Request): GrantedAction {
+  return action === "history" ? "read" : action;
 }
 
 function ask(
   hub: Hub,
   connection: Connection,
   principal: Principal,
-  action: GrantedAction,
+  request: Request,
   topic: string,
 ): boolean | Promise<boolean> {
   const { authorizer } = hub;
   if (authorizer === null) return false;
+  const action = grantedAction(request);
   const startedMs = hub.clock.monotonic();
   const known = connection.verdicts?.get(action, topic, startedMs) ?? null;
   if (known !== null) return known;
-  const settle = (isGranted: boolean): boolean => {
+  const settle = (isGranted: boolean): boolean | Promise<boolean> => {
     const nowMs = hub.clock.monotonic();
     hub.metrics.permissionCheck.observe((nowMs - startedMs) / 1_000);
-    // The user's permissions may have changed while it was asked.
-    if (connection.principal === principal) {
-      connection.verdicts ??= new Verdicts();
-      connection.verdicts.set(action, topic, isGranted, nowMs);
-    }
+    // The user's permissions may have changed while it was asked: then the answer is about somebody else.
+    if (connection.principal !== principal) return isAllowed(hub, connection, request, topic);
+    connection.verdicts ??= new Verdicts();
+    connection.verdicts.set(action, topic, isGranted, nowMs);
     return isGranted;
   };
   const answer = authorizer.check(principal, action, topic);

@@ -1,13 +1,13 @@
 import { ProtocolError } from "../protocol/codes.ts";
 import type { ClientFrame, Joined, ServerFrame } from "../protocol/frames.ts";
 import { replyTo } from "../protocol/frames.ts";
-import type { GrantedAction, Principal } from "../protocol/principal.ts";
+import type { Principal } from "../protocol/principal.ts";
 import { placeOf, roomTopic } from "../protocol/topic.ts";
 import type { Connection } from "./connection.ts";
-import { Grants } from "./grants.ts";
-import { principalOf, requireAccess } from "./guards.ts";
+import { actionsGrantedBy, Grants } from "./grants.ts";
+import { principalOf } from "./guards.ts";
 import type { Hub } from "./hub.ts";
-import { type Join, joinTopic } from "./join.ts";
+import { joinWhenAllowed } from "./join.ts";
 
 /** Joining and leaving topics: rooms by their slug, conversations by their id, every topic by its name. */
 
@@ -42,12 +42,6 @@ export function subscribeConversation(
   return joinWhenAllowed(hub, connection, { topic, id, recover, answer });
 }
 
-function joinWhenAllowed(hub: Hub, connection: Connection, join: Join): void | Promise<void> {
-  const go = (): void | Promise<void> => joinTopic(hub, connection, principalOf(connection), join);
-  const asked = requireAccess(hub, connection, "read", join.topic);
-  return asked === undefined ? go() : asked.then(go);
-}
-
 export function leaveRoom(hub: Hub, connection: Connection, frame: ClientFrame<"leave_room">): void {
   leave(hub, connection, roomTopic(frame.roomSlug));
   connection.send({ type: "room_left", ...replyTo(frame), roomSlug: frame.roomSlug, timestamp: hub.clock.now() });
@@ -70,22 +64,24 @@ function leave(hub: Hub, connection: Connection, topic: string): void {
   connection.grants?.delete(topic);
 }
 
-const ACTIONS: readonly GrantedAction[] = ["read", "write", "presence"];
-
 /**
  * What a second token of the same user grants on this one topic, for this connection and until that token ends. Throws or rejects
- * AUTH_FAILED for every token that is not a good one of this user: nothing is granted then, and nothing ends.
+ * AUTH_FAILED for every token that is not a good one of this user, and TOPIC_LIMIT: nothing is granted then, and nothing ends.
  */
 function grantBy(hub: Hub, connection: Connection, token: string, topic: string): void | Promise<void> {
   const grant = (second: Principal): void => {
     const principal = principalOf(connection);
-    if (second.id !== principal.id) throw new ProtocolError("AUTH_FAILED");
-    const actions = ACTIONS.filter((action) => {
-      return hub.access.may({ ...principal, topics: second.topics }, action, topic) === "yes";
-    });
+    if (second.id !== principal.id || hub.authenticator.isRefused(second)) throw new ProtocolError("AUTH_FAILED");
+    // Where the backend has changed the user's topics, no token says anything about them.
+    const actions = actionsGrantedBy(hub.overrides.apply(second), principal, topic, hub.access);
     if (actions.length === 0) return;
+    const { clockToleranceS, maxTopicsPerConnection: limit } = hub.options;
     connection.grants ??= new Grants();
-    connection.grants.set(topic, actions, second.expiresAtMs ?? Number.POSITIVE_INFINITY);
+    if (connection.grants.size >= limit && !connection.grants.isFor(topic)) {
+      throw new ProtocolError("TOPIC_LIMIT", { limit });
+    }
+    const untilMs = (second.expiresAtMs ?? Number.POSITIVE_INFINITY) + clockToleranceS * 1_000;
+    connection.grants.set(topic, actions, untilMs, second);
   };
   const refuse = (error: unknown): never => {
     if (!(error instanceof ProtocolError) || !REFUSALS.has(error.code)) throw error;
