@@ -335,6 +335,56 @@ const STEPS: readonly Step[] = [
     },
   ],
 
+  // Tickets, and what the backend orders.
+  [
+    "a ticket, used once and again",
+    async (s) => {
+      const headers = { Authorization: `Bearer ${s.token("kim")}` };
+      const response = await s.http(201, "/api/ws/ticket", { method: "POST", headers });
+      const { ticket } = v.parse(v.object({ ticket: v.string() }), await response.json());
+      const path = `/ws?ticket=${ticket}`;
+      const accepted = await s.connect("kim", "kim", { path });
+      return [accepted, await s.refused(401, { path }, s.record("auth.failed", "warning", "AUTH_FAILED"))];
+    },
+  ],
+  [
+    "permissions that are changed, and what they took away",
+    async (s) => {
+      const topic = "conversation:k";
+      await s.order("PUT", "/api/users/kim/permissions", { topics: { [topic]: ["read"] } });
+      await s.say("kim", { type: "subscribe", topic }, "subscribed");
+      await s.order("DELETE", "/api/users/kim/permissions");
+      const changed = { by: "token", ofUser: "kim", connections: 1 };
+      return [
+        s.ofOrder("permissions.changed", { ...changed, change: "set", topicsLost: 0 }),
+        s.of("kim", "topic.joined", "info", "OK", { topic }),
+        s.of("kim", "topic.left", "info", "OK", { topic }),
+        s.ofOrder("permissions.changed", { ...changed, change: "cleared", topicsLost: 1 }),
+      ];
+    },
+  ],
+  [
+    "tokens that are revoked, and their connection",
+    async (s) => {
+      const closed = await s.leave("kim", 4_003, () => s.order("POST", "/api/tokens/revoke", { sub: "kim" }));
+      return [closed, s.ofOrder("token.revoked", { by: "token", kind: "sub", ofUser: "kim", connections: 1 })];
+    },
+  ],
+  [
+    "orders of who may give none",
+    async (s) => {
+      const headers = { Authorization: `Bearer ${s.token("ada")}`, "Content-Type": "application/json" };
+      const path = "/api/tokens/revoke";
+      await s.http(403, path, { method: "POST", headers, body: '{"sub":"bob"}' });
+      await s.http(401, path, { method: "POST", headers: { "X-API-Key": "guessed" }, body: '{"sub":"bob"}' });
+      const about = { method: "POST", path };
+      return [
+        s.ofHttp("access.denied", "warning", "FORBIDDEN", { userId: "ada", ...about }),
+        s.ofHttp("auth.failed", "warning", "AUTH_FAILED", about),
+      ];
+    },
+  ],
+
   // Limits, and the ends of connections.
   [
     "more than the rate, until the connection ends",
@@ -385,7 +435,7 @@ const STEPS: readonly Step[] = [
 /** Recorded by what no script of a second can do, or not yet by anything. */
 const ELSEWHERE: readonly string[] = [
   "slow.consumer", // test/hub/hub.test.ts, test/hub/recovery.test.ts
-  ...["token.revoked", "user.disconnected", "permissions.changed", "api.called"],
+  ...["user.disconnected", "api.called"],
 ];
 
 function userOf(jwt: string): string {

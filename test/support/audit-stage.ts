@@ -141,6 +141,18 @@ export class AuditStage {
     return this.record(event, level, code, { userAgent: AGENT, ...rest });
   }
 
+  /** What an administrator has the node do. */
+  order(method: "POST" | "PUT" | "DELETE", path: string, body?: object): Promise<Response> {
+    const jwt = this.token("root", { role: "admin" });
+    const headers = { Authorization: `Bearer ${jwt}`, "Content-Type": "application/json" };
+    return this.http(200, path, { method, headers, ...(body !== undefined && { body: JSON.stringify(body) }) });
+  }
+
+  /** A record of such an order. */
+  ofOrder(event: string, rest: AuditRecord): AuditRecord {
+    return this.ofHttp(event, "high", "OK", { userId: "root", result: "ok", ...rest });
+  }
+
   #member(name: string): Member {
     const member = this.#members.get(name);
     if (member === undefined) throw new Error(`nobody is called ${name}`);
