@@ -4,8 +4,7 @@ import type { Authenticator } from "../auth/authenticate.ts";
 import type { OriginPolicy } from "../auth/origin.ts";
 import type { Credential, HandshakeView } from "../auth/sources.ts";
 import type { ClientAddress } from "../hub/address.ts";
-import type { AuditEvent } from "../observe/audit.ts";
-import { type ErrorCode, ERRORS, ProtocolError } from "../protocol/codes.ts";
+import { ProtocolError } from "../protocol/codes.ts";
 import type { Principal } from "../protocol/principal.ts";
 import type { Access } from "./route.ts";
 
@@ -38,41 +37,33 @@ interface Shown {
   readonly mayBeKey: boolean;
 }
 
-const NOBODY: Caller = { kind: "nobody" };
+export const NOBODY: Caller = { kind: "nobody" };
 const KEY: Caller = { kind: "key" };
 
 export class Callers {
   readonly #ports: CallerPorts;
-  readonly #audit: (event: AuditEvent) => void;
 
-  /** `audit` hears of everybody who is turned away. */
-  constructor(ports: CallerPorts, audit: (event: AuditEvent) => void) {
+  constructor(ports: CallerPorts) {
     this.#ports = ports;
-    this.#audit = audit;
   }
 
   /**
-   * Throws AUTH_REQUIRED, AUTH_FAILED, TOKEN_EXPIRED, RATE_LIMITED (too many failures of the address), FORBIDDEN (the token does not
-   * allow it), ORIGIN_FORBIDDEN (a cookie of another site), BAD_REQUEST (more than one credential).
+   * Throws AUTH_REQUIRED, AUTH_FAILED, TOKEN_EXPIRED, RATE_LIMITED (too many failures of the address), FORBIDDEN (an inactive user),
+   * ORIGIN_FORBIDDEN (a cookie of another site), BAD_REQUEST (more than one credential).
    */
   async identify(request: Request, client: ClientAddress, access: Access, changesState: boolean): Promise<Caller> {
     if (access === "open") return NOBODY;
-    let userId: string | null = null;
-    try {
-      const shown = this.#shown(request, client, access, changesState);
-      const { apiKey, authenticator } = this.#ports;
-      if (shown.mayBeKey && apiKey !== null && isSame(shown.text, apiKey)) return KEY;
-      const principal = await authenticator.verify(shown.text, client.key);
-      userId = principal.id;
-      const permission = PERMISSIONS[access];
-      if (permission !== null && !this.#ports.access.hasPermission(principal, permission)) {
-        throw new ProtocolError("FORBIDDEN");
-      }
-      return { kind: "user", principal };
-    } catch (error) {
-      if (error instanceof ProtocolError) this.#auditRefusal(request, client, userId, error.code);
-      throw error;
-    }
+    const shown = this.#shown(request, client, access, changesState);
+    const { apiKey, authenticator } = this.#ports;
+    if (shown.mayBeKey && apiKey !== null && isSame(shown.text, apiKey)) return KEY;
+    return { kind: "user", principal: await authenticator.verify(shown.text, client.key) };
+  }
+
+  /** Apart from who it is, so that whoever is refused is known. Throws FORBIDDEN: the token does not allow it. */
+  requirePermission(caller: Caller, access: Access): void {
+    const permission = access === "open" ? null : PERMISSIONS[access];
+    if (permission === null || caller.kind !== "user") return;
+    if (!this.#ports.access.hasPermission(caller.principal, permission)) throw new ProtocolError("FORBIDDEN");
   }
 
   /** A cookie is never the key: browsers send it unasked. */
@@ -95,19 +86,6 @@ export class Callers {
     if (credential === null) throw new ProtocolError("AUTH_REQUIRED");
     return credential;
   }
-
-  #auditRefusal(request: Request, { address }: ClientAddress, userId: string | null, code: ErrorCode): void {
-    this.#audit({
-      event: ERRORS[code].status === 401 ? "auth.failed" : "access.denied",
-      ...{ userId, address, userAgent: request.headers.get("user-agent"), result: "refused", code },
-      about: { method: request.method, path: pathOf(request) },
-    });
-  }
-}
-
-/** Without the query, which may hold a secret. */
-function pathOf(request: Request): string {
-  return new URL(request.url).pathname;
 }
 
 /** From `X-API-Key` or `Authorization: Bearer`, never from a cookie. */

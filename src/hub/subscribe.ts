@@ -1,5 +1,6 @@
 import { ProtocolError } from "../protocol/codes.ts";
-import type { ClientFrame, Joined, ServerFrame } from "../protocol/frames.ts";
+import type { ClientFrame } from "../protocol/frames.ts";
+import type { Joined, ServerFrame } from "../protocol/server-frames.ts";
 import { replyTo } from "../protocol/frames.ts";
 import type { Principal } from "../protocol/principal.ts";
 import { placeOf, roomTopic } from "../protocol/topic.ts";

@@ -1,4 +1,5 @@
 import { Counter, Gauge, Registry } from "prom-client";
+import { CallCounter } from "./call-counter.ts";
 import { Histogram, registerHistogram } from "./histogram.ts";
 import { LabelCounter } from "./label-counter.ts";
 import { registerProcessMetrics } from "./process-metrics.ts";
@@ -51,6 +52,8 @@ export interface Metrics {
   readonly errors: LabelCounter;
   /** Ended connections, by close code. */
   readonly closes: LabelCounter;
+  /** Calls of the backend's routes, by route and result. */
+  readonly apiCalls: CallCounter;
   /** All in seconds. */
   readonly permissionCheck: Histogram;
   readonly brokerPublish: Histogram;
@@ -148,6 +151,7 @@ export function createMetrics(sources: GaugeSources, labels: LabelSets): Metrics
   const framesIn = new LabelCounter(labels.frameTypes);
   const errors = new LabelCounter(labels.codes);
   const closes = new LabelCounter(labels.closeCodes);
+  const apiCalls = new CallCounter();
   const permissionCheck = new Histogram(LATENCY_BOUNDS_S);
   const brokerPublish = new Histogram(LATENCY_BOUNDS_S);
   const connectionDuration = new Histogram(DURATION_BOUNDS_S);
@@ -173,6 +177,17 @@ export function createMetrics(sources: GaugeSources, labels: LabelSets): Metrics
   registerLabelled(registry, "errors_total", "Errors answered to clients", errors, "code");
   registerLabelled(registry, "closes_total", "Ended connections, by close code", closes, "code");
 
+  new Counter({
+    name: "tautline_api_calls_total",
+    help: "Calls of the backend's routes",
+    labelNames: ["route", "result"],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const { route, result, calls } of apiCalls.rows()) this.inc({ route, result }, calls);
+    },
+  });
+
   const histograms = [
     ["permission_check_seconds", "Time to decide whether a user may act on a topic", permissionCheck],
     ["broker_publish_seconds", "Time until the broker took a message; one in 16 is measured", brokerPublish],
@@ -183,7 +198,7 @@ export function createMetrics(sources: GaugeSources, labels: LabelSets): Metrics
   registerProcessMetrics(registry);
 
   return {
-    ...{ counters, handshakes, authentications, framesIn, errors, closes },
+    ...{ counters, handshakes, authentications, framesIn, errors, closes, apiCalls },
     ...{ permissionCheck, brokerPublish, connectionDuration, eventLoopDelay },
     render: () => registry.metrics(),
     contentType: registry.contentType,

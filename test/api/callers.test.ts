@@ -56,7 +56,7 @@ describe("is let in as", () => {
     ["a user with the permission in the key's header", "/api", { "X-API-Key": admin }, "root"],
   ])("%s", async (_who, path, headers, expected) => {
     expect(await get(path, headers)).toEqual([200, expected]);
-    expect(probe.audited).toEqual([]);
+    expect(probe.audited.filter(({ result }) => result === "refused")).toEqual([]);
   });
 });
 
@@ -100,19 +100,24 @@ describe("is turned away:", () => {
     expect(JSON.stringify(probe.audited)).not.toContain(API_KEY.slice(0, 20));
   });
 
-  test("who is known is audited by name, who is not is a failed authentication", async () => {
+  test("is audited once: on the backend's and a monitor's routes as a call, on a user's as what it was", async () => {
+    const from = { address: "192.0.2.1", userAgent: "probe/1" };
     await probe.ask("/monitor?token=canary", { headers: { ...bearer(jwt()), "User-Agent": "probe/1" } });
-    await post("/user", {});
-    const about = (method: string, path: string) => ({ method, path });
+    await probe.ask("/api", { headers: { "User-Agent": "probe/1" } });
+    await probe.ask("/user", { headers: { "User-Agent": "probe/1" } });
+    await probe.ask("/user", { headers: { ...cookie(jwt()), "User-Agent": "probe/1" }, method: "POST" });
+    const refused = { ...from, result: "refused" } as const;
     expect(probe.audited).toEqual([
       {
-        ...{ event: "access.denied", userId: "ada", address: "192.0.2.1", userAgent: "probe/1" },
-        ...{ result: "refused", code: "FORBIDDEN", about: about("GET", "/monitor") },
+        ...{ ...refused, event: "api.called", userId: "ada", code: "FORBIDDEN" },
+        about: { by: "token", method: "GET", route: "/monitor" },
       },
       {
-        ...{ event: "auth.failed", userId: null, address: "192.0.2.1", userAgent: null },
-        ...{ result: "refused", code: "AUTH_REQUIRED", about: about("POST", "/user") },
+        ...{ ...refused, event: "api.called", userId: null, code: "AUTH_REQUIRED" },
+        about: { by: "nobody", method: "GET", route: "/api" },
       },
+      { ...refused, event: "auth.failed", code: "AUTH_REQUIRED", about: { method: "GET", route: "/user" } },
+      { ...refused, event: "access.denied", code: "ORIGIN_FORBIDDEN", about: { method: "POST", route: "/user" } },
     ]);
   });
 

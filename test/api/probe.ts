@@ -1,5 +1,6 @@
 import { Hono } from "hono";
 import { compileAccess, DEFAULT_ACCESS } from "../../src/access.ts";
+import { CallRecorder } from "../../src/api/calls.ts";
 import { Callers } from "../../src/api/callers.ts";
 import { errorResponse, toProtocolError } from "../../src/api/errors.ts";
 import { answerRoute, type Peer, type Route } from "../../src/api/route.ts";
@@ -28,22 +29,20 @@ export class Probe {
   constructor(routes: readonly Route[], apiKey: string | null = API_KEY, allowedOrigins: readonly string[] = [APP]) {
     const clock = new FakeClock();
     const addresses = new Addresses({ trustedProxies: [PROXY], forwardedHeader: "x-forwarded-for" }, () => {});
-    const callers = new Callers(
-      {
-        apiKey,
-        authenticator: authenticatorWith({}, clock),
-        access: compileAccess(DEFAULT_ACCESS),
-        origins: createOriginPolicy(allowedOrigins),
-        findCredential: (view) => findCredential(view, { cookieName: "access_token", tokenInQuery: true }, true),
-      },
-      (event) => this.audited.push(event),
-    );
+    const callers = new Callers({
+      apiKey,
+      authenticator: authenticatorWith({}, clock),
+      access: compileAccess(DEFAULT_ACCESS),
+      origins: createOriginPolicy(allowedOrigins),
+      findCredential: (view) => findCredential(view, { cookieName: "access_token", tokenInQuery: true }, true),
+    });
+    const calls = new CallRecorder({ audit: (event) => this.audited.push(event), countCall() {} });
     for (const route of routes) {
       this.#app.on(route.method, route.path.replace(/\{(\w+)\}/g, ":$1"), (context) => {
         const request = context.req.raw;
         const { peer } = context.env;
         const client = addresses.find(peer.address, (name) => request.headers.get(name));
-        return answerRoute(route, callers, { request, peer, client });
+        return answerRoute(route, callers, { request, peer, client }, calls.of(route, request, client));
       });
     }
     this.#app.onError((error) => {

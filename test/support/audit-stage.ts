@@ -142,15 +142,27 @@ export class AuditStage {
   }
 
   /** What an administrator has the node do. */
-  order(method: "POST" | "PUT" | "DELETE", path: string, body?: object): Promise<Response> {
+  order(method: "POST" | "PUT" | "DELETE", path: string, body?: object, status = 200): Promise<Response> {
     const jwt = this.token("root", { role: "admin" });
     const headers = { Authorization: `Bearer ${jwt}`, "Content-Type": "application/json" };
-    return this.http(200, path, { method, headers, ...(body !== undefined && { body: JSON.stringify(body) }) });
+    return this.http(status, path, { method, headers, ...(body !== undefined && { body: JSON.stringify(body) }) });
   }
 
-  /** A record of such an order. */
+  /** A record of what such an order did. */
   ofOrder(event: string, rest: AuditRecord): AuditRecord {
-    return this.ofHttp(event, "high", "OK", { userId: "root", result: "ok", ...rest });
+    return this.ofHttp(event, "high", "OK", { userId: "root", result: "ok", by: "token", ...rest });
+  }
+
+  /** The record that each of them has besides, refused ones too. */
+  called(request: string, rest: AuditRecord = {}): AuditRecord {
+    const [method, route] = request.split(" ");
+    return this.ofHttp("api.called", "info", "OK", { userId: "root", by: "token", method, route, ...rest });
+  }
+
+  /** The same of one that was turned away. */
+  refusedCall(request: string, code: string, rest: AuditRecord = {}): AuditRecord {
+    const refused = { userId: null, by: "nobody", level: "warning", result: "refused", code };
+    return this.called(request, { ...refused, ...rest });
   }
 
   #member(name: string): Member {

@@ -13,12 +13,13 @@ import type { Authorizer } from "../../src/hub/permission.ts";
 import type { AuditEvent } from "../../src/observe/audit.ts";
 import { createMetrics, type Metrics } from "../../src/observe/metrics.ts";
 import { sweepUnsent } from "../../src/hub/sweep.ts";
-import type { CloseCode } from "../../src/protocol/codes.ts";
+import type { ChosenCloseCode, CloseCode } from "../../src/protocol/codes.ts";
 import type { Principal } from "../../src/protocol/principal.ts";
 import type { Codec } from "../../src/protocol/codec.ts";
 import { jsonCodec } from "../../src/protocol/json.ts";
 import { authenticatorWith } from "../auth/tokens.ts";
 import { FakeClock } from "./clock.ts";
+import { conforming } from "./conforming.ts";
 import { readMessagePack } from "./msgpack-reader.ts";
 import { principal } from "./principal.ts";
 
@@ -97,7 +98,7 @@ export class KeptSocket implements Socket {
     for (const member of this.#topics.get(topic) ?? []) if (member !== this) member.send(frame);
   }
 
-  close(code: CloseCode, reason: string): void {
+  close(code: CloseCode | ChosenCloseCode, reason: string): void {
     this.end(code, reason);
   }
 
@@ -138,11 +139,11 @@ export class KeptSocket implements Socket {
     return this.#frames.length;
   }
 
-  /** What came since the last call. */
+  /** What came since the last call, each held against its schema. */
   take(): Fields[] {
     const { frames } = this;
     this.#frames.length = 0;
-    return frames;
+    return frames.map(conforming);
   }
 }
 
