@@ -87,6 +87,17 @@ async function sayEverywhere(text: string, inHeader: string): Promise<void> {
     const body = JSON.stringify({ username: text.slice(0, 64), password: text });
     await node.http(path, { method: "POST", headers: { "Content-Type": "application/json" }, body });
   }
+  const asAdmin = {
+    Authorization: `Bearer ${token({ sub: "root", role: "admin" })}`,
+    "Content-Type": "application/json",
+  };
+  const order = (path: string, body: object) =>
+    node.http(path, { method: "POST", headers: asAdmin, body: JSON.stringify(body) });
+  await order("/api/publish", { topic: "room:r", event: "note", data: text, messageId: text.slice(0, 64) });
+  await order("/api/publish", { topic: text, event: text, data: text });
+  await order(`/api/users/${encoded}/send`, { event: "note" });
+  await order("/api/users/mallory/disconnect", { code: 4_000, reason: text.slice(0, 40) });
+  await order("/api/tokens/revoke", { jti: text.slice(0, 200) });
   await node.http(`/ws/stats?format=${encoded}`, { headers: { Authorization: `Bearer ${shown}` } });
   await node.http(`/${encoded}`);
 }

@@ -58,6 +58,14 @@ const HTTP: readonly ((secret: string) => readonly [path: string, init: RequestI
   (secret) => ["/api/ws/ticket", { method: "POST", headers: { Authorization: `Bearer ${secret}` } }],
   (secret) => [`/api/ws/ticket?ticket=${secret}`, { method: "POST", headers: { Cookie: `access_token=${secret}` } }],
   (secret) => ["/api/tokens/revoke", { ...json({ jti: secret.slice(0, 200) }), headers: { "X-API-Key": secret } }],
+  (secret) => ["/api/topics", { headers: { "X-API-Key": secret } }],
+  (secret) => ["/api/topics", { headers: { Authorization: `Bearer ${secret}` } }],
+  (secret) => [`/api/topics?limit=${secret}`, { headers: { "X-API-Key": secret } }],
+  (secret) => ["/api/users/ada/send", { ...json({ event: "note", token: secret }), headers: { "X-API-Key": secret } }],
+  (secret) => [
+    `/api/stream/room:r?event=${secret}`,
+    { method: "POST", headers: { "X-API-Key": secret }, body: secret },
+  ],
   (secret) => ["/metrics", { headers: { Authorization: `Bearer ${secret}` } }],
   (secret) => [`/metrics?token=${secret}`, {}],
   (secret) => [`/health?token=${secret}`, {}],
@@ -92,10 +100,11 @@ const UNLIMITED = { HANDSHAKES_PER_SECOND: "10000", HANDSHAKE_BURST: "10000", AU
 
 test("in no log, audit record, metric or answer is any part of a token, key, ticket or password", async () => {
   const metricsToken = `${MARK}-${crypto.randomUUID()}`;
+  const apiKey = `${MARK}-${crypto.randomUUID()}`;
   const secretOfNode = `${MARK}-${crypto.randomUUID()}-${crypto.randomUUID()}`;
   const node = await TestNode.start({
     ...{ ...UNLIMITED, LOG_LEVEL: "trace", ACCOUNTS: "on", MAX_CONNECTIONS_PER_USER: "3" },
-    ...{ JWT_SECRET: secretOfNode, METRICS_TOKEN: metricsToken },
+    ...{ JWT_SECRET: secretOfNode, METRICS_TOKEN: metricsToken, API_KEY: apiKey },
   });
   const issue = (claims: Record<string, unknown>, secret = secretOfNode): string =>
     token({ canary: MARK, jti: crypto.randomUUID(), ...claims }, secret);
@@ -106,9 +115,10 @@ test("in no log, audit record, metric or answer is any part of a token, key, tic
     () => issue({ sub: "ada" }, "w".repeat(40)),
     () => issue({ sub: "ada", isActive: false }),
     () => issue({ sub: "ada", pad: "x".repeat(9_000) }),
+    () => apiKey,
     () => `${MARK}-no-token-at-all-${crypto.randomUUID()}`,
   ];
-  const secrets: string[] = [metricsToken, secretOfNode];
+  const secrets: string[] = [metricsToken, secretOfNode, apiKey];
   let answers = "";
   const take = (text: string): void => {
     answers += text;

@@ -8,6 +8,12 @@ import type { JsonObject, RawPeer } from "./peer.ts";
 
 export type AuditRecord = Readonly<Record<string, unknown>>;
 
+/** What happens, and the records that come of it. A new kind of event is a step more. */
+export type Step = readonly [what: string, act: (stage: AuditStage) => Promise<readonly AuditRecord[]>];
+
+/** The one page that may connect. */
+export const APP = "https://app.example";
+
 /** A step later. Longer than the second in which refusals of nobody in particular are merged. */
 const STEP_MS = 1_500;
 const AGENT = "stage/1";

@@ -5,6 +5,7 @@ import { isId, isRoomSlug, isTopic } from "../../src/protocol/topic.ts";
 import { expectUndisturbed } from "../support/bystander.ts";
 import { framedOfType } from "../support/framed.ts";
 import { upgradeRequest } from "../support/http.ts";
+import { inbox } from "../support/inbox.ts";
 import { shortest } from "../support/msgpack-forms.ts";
 import { NAUGHTY_STRINGS } from "../support/naughty-strings.ts";
 import { TestNode, token } from "../support/node.ts";
@@ -23,12 +24,13 @@ let ada: RawPeer;
 let packed: RawPeer;
 
 const CONVERSATION = "conversation:c";
+const KEY = "bN3-the-key-of-the-backend-5kVt9Qw2";
 
 beforeAll(async () => {
   node = await TestNode.start({
     ...{ MESSAGES_PER_SECOND: "100000", MESSAGE_BURST: "100000", JOINS_PER_SECOND: "10000", JOIN_BURST: "10000" },
     ...{ HANDSHAKES_PER_SECOND: "1000", HANDSHAKE_BURST: "1000", AUTH_FAILURES_PER_MINUTE: "1000" },
-    ...{ MAX_TOPICS_PER_CONNECTION: "1000", ACCOUNTS: "on" },
+    ...{ MAX_TOPICS_PER_CONNECTION: "1000", ACCOUNTS: "on", API_KEY: KEY },
   });
   bystander = await node.connect("bystander");
   const claims = { sub: "ada", username: "ada", topics: { [CONVERSATION]: ["read", "write"] } };
@@ -81,6 +83,26 @@ describe("as data every one arrives as it was sent, in both framings:", () => {
       expect((await ada.jsonOfType("note"))["data"]).toBe(text);
       expect((await framedOfType(packed, "note")).frame["data"]).toBe(text);
     }
+  });
+
+  test("the data of an event of the backend, by itself and in a stream", async () => {
+    const headers = { "X-API-Key": KEY, "Content-Type": "application/json" };
+    for (const data of TEXTS) {
+      const body = JSON.stringify({ topic: CONVERSATION, event: "note", data });
+      expect((await node.http("/api/publish", { method: "POST", headers, body })).status).toBe(200);
+      expect((await ada.jsonOfType("note"))["data"]).toBe(data);
+      expect((await framedOfType(packed, "note")).frame["data"]).toBe(data);
+    }
+    const lines = TEXTS.map((data) => `${JSON.stringify(data)}\n`).join("");
+    const streamed = node.http(`/api/stream/${CONVERSATION}?event=part`, {
+      ...{ method: "POST", body: lines },
+      headers: { ...headers, "Content-Type": "application/x-ndjson" },
+    });
+    for (const data of TEXTS) {
+      expect((await ada.jsonOfType("part"))["data"]).toBe(data);
+      expect((await framedOfType(packed, "part")).frame["data"]).toBe(data);
+    }
+    expect(await (await streamed).json()).toEqual({ published: TEXTS.length });
   });
 
   test("the ids of messages and frames", async () => {
@@ -146,6 +168,28 @@ describe("as a name every one is taken or refused, and nothing else happens:", (
       packed.binary(shortest({ type: text }));
       expect((await framedOfType(packed, "error")).frame).toMatchObject({ code: "UNKNOWN_TYPE" });
     }
+  });
+
+  test("of a user, a topic and an event to the backend's routes", async () => {
+    const headers = { "X-API-Key": KEY, "Content-Type": "application/json" };
+    const post = async (path: string, body: object): Promise<number> =>
+      (await node.http(path, { method: "POST", headers, body: JSON.stringify(body) })).status;
+    // A segment of dots is none: clients resolve it before they send it.
+    for (const text of TEXTS.filter((each) => !/^\.+$/.test(each) && each.length < 2_000)) {
+      const encoded = encodeURIComponent(text);
+      expect([text, await post(`/api/users/${encoded}/send`, { event: "note" })]).toEqual([
+        text,
+        isId(text) ? 200 : 400,
+      ]);
+      const topic = `room:${text}`;
+      expect([text, await post("/api/publish", { topic, event: "note" })]).toEqual([text, isTopic(topic) ? 200 : 400]);
+      const ofEvent = await post("/api/publish", { topic: CONVERSATION, event: text });
+      expect([text, ofEvent]).toEqual([text, isEventName(text) ? 200 : 400]);
+      const history = await node.http(`/api/topics/${encoded}/history`, { headers });
+      expect([400, 404]).toContain(history.status);
+    }
+    // What was published meanwhile is nobody's to wait for.
+    await inbox(ada);
   });
 
   test("of a user in a token", async () => {
