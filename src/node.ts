@@ -1,6 +1,7 @@
 import { compileAccess } from "./access.ts";
 import { type Api, createApi } from "./api/app.ts";
 import { errorResponse } from "./api/errors.ts";
+import type { Readiness } from "./api/health.ts";
 import type { Accounts } from "./auth/accounts.ts";
 import type { Authenticator } from "./auth/authenticate.ts";
 import { createOriginPolicy, type OriginPolicy } from "./auth/origin.ts";
@@ -87,6 +88,7 @@ export async function startNode(config: Config, parts: NodeParts = {}): Promise<
   const loopDelay = createLoopDelay();
   let overloaded = false;
   let hasKeys = true;
+  let auditFailure: string | null = null;
 
   const maxConnections = config.maxConnections ?? connectionsFor(descriptorLimit());
   const handshakes = new Handshakes({ ...config, maxConnections }, hub, {
@@ -103,7 +105,10 @@ export async function startNode(config: Config, parts: NodeParts = {}): Promise<
   const api = apiOf({
     ...{ config, clock, accounts, authenticator, tickets, addresses, origins, metrics, audit, report, hub },
     readiness: () =>
-      reasonsAgainst({ draining: !drain.isReady, broker: !broker.ready, keys: !authenticator.keysReady }),
+      readinessOf(
+        { draining: !drain.isReady, broker: !broker.ready, keys: !authenticator.keysReady },
+        { audit: audit.failure !== null },
+      ),
   });
   const engine: Engine = createBunEngine(
     {
@@ -140,11 +145,13 @@ export async function startNode(config: Config, parts: NodeParts = {}): Promise<
     api.sweep();
     loopDelay.sample();
     metrics.eventLoopDelay.observe(loopDelay.p99Ms() / 1_000);
-    const was = { overloaded, hasKeys };
+    const was = { overloaded, hasKeys, auditFailure };
     overloaded = isOverloaded(overloaded, loopDelay.p99Ms(), config.overloadDelayMs);
     hasKeys = authenticator.keysReady;
+    auditFailure = audit.failure;
     if (overloaded !== was.overloaded) log.warn({ overloaded, p99Ms: loopDelay.p99Ms() }, "event loop delay");
     if (hasKeys !== was.hasKeys) log.warn({ hasKeys }, "keys to verify tokens with");
+    if (auditFailure !== was.auditFailure) log.warn({ auditFailure, lost: audit.lost }, "audit log");
   }, tickMs(config));
   const watching = setInterval(() => sweepUnsent(hub), UNSENT_SWEEP_MS);
 
@@ -237,7 +244,7 @@ interface ApiParts {
   readonly metrics: Metrics;
   readonly audit: Audit;
   readonly report: Observation["report"];
-  readonly readiness: () => { readonly ready: boolean; readonly reasons: readonly string[] };
+  readonly readiness: () => Readiness;
 }
 
 function apiOf({
@@ -290,7 +297,14 @@ function apiOf({
   });
 }
 
-function reasonsAgainst(reasons: Readonly<Record<string, boolean>>): { ready: boolean; reasons: string[] } {
-  const standing = Object.keys(reasons).filter((reason) => reasons[reason] === true);
-  return { ready: standing.length === 0, reasons: standing };
+type Troubles = Readonly<Record<string, boolean>>;
+
+/** What stands against new connections, and what is wrong beside it. */
+function readinessOf(against: Troubles, beside: Troubles): Readiness {
+  const reasons = troublesIn(against);
+  return { ready: reasons.length === 0, reasons, degraded: troublesIn(beside) };
+}
+
+function troublesIn(troubles: Troubles): string[] {
+  return Object.keys(troubles).filter((trouble) => troubles[trouble] === true);
 }

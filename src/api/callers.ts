@@ -28,6 +28,15 @@ export interface CallerPorts {
 /** What a user's token must allow for each kind of route. */
 const PERMISSIONS = { user: null, monitor: "system.monitor", api: "system.publish" } as const;
 
+type ClosedAccess = Exclude<Access, "open">;
+
+/** What a request shows of itself, unchecked. */
+interface Shown {
+  readonly text: string;
+  /** Whether it came where the API key may be. */
+  readonly mayBeKey: boolean;
+}
+
 export const NOBODY: Caller = { kind: "nobody" };
 const KEY: Caller = { kind: "key" };
 
@@ -39,46 +48,61 @@ export class Callers {
   }
 
   /**
-   * Throws AUTH_REQUIRED, AUTH_FAILED, TOKEN_EXPIRED, RATE_LIMITED (too many failures of the address), FORBIDDEN (the token does not
-   * allow it), ORIGIN_FORBIDDEN (a cookie of another site), BAD_REQUEST (more than one credential).
+   * Throws AUTH_REQUIRED, AUTH_FAILED, TOKEN_EXPIRED, RATE_LIMITED (too many failures of the address), FORBIDDEN (an inactive user),
+   * ORIGIN_FORBIDDEN (a cookie of another site), BAD_REQUEST (more than one credential).
    */
   async identify(request: Request, client: ClientAddress, access: Access, changesState: boolean): Promise<Caller> {
     if (access === "open") return NOBODY;
-    const shown = access === "api" ? apiCredential(request) : this.#userCredential(request, client, changesState);
-    if (shown === null) throw new ProtocolError("AUTH_REQUIRED");
+    const shown = this.#shown(request, client, access, changesState);
     const { apiKey, authenticator } = this.#ports;
-    if (access !== "user" && apiKey !== null && isSame(shown, apiKey)) return KEY;
-    const principal = await authenticator.verify(shown, client.key, {
+    if (shown.mayBeKey && apiKey !== null && isSame(shown.text, apiKey)) return KEY;
+    const principal = await authenticator.verify(shown.text, client.key, {
       client,
       endpoint: { path: new URL(request.url).pathname },
       userAgent: request.headers.get("user-agent"),
       via: "http",
     });
-    const permission = PERMISSIONS[access];
-    if (permission !== null && !this.#ports.access.hasPermission(principal, permission)) {
-      throw new ProtocolError("FORBIDDEN");
-    }
     return { kind: "user", principal };
   }
 
+  /** Apart from who it is, so that whoever is refused is known. Throws FORBIDDEN: the token does not allow it. */
+  requirePermission(caller: Caller, access: Access): void {
+    const permission = access === "open" ? null : PERMISSIONS[access];
+    if (permission === null || caller.kind !== "user") return;
+    if (!this.#ports.access.hasPermission(caller.principal, permission)) throw new ProtocolError("FORBIDDEN");
+  }
+
+  /** A cookie is never the key: browsers send it unasked. */
+  #shown(request: Request, client: ClientAddress, access: ClosedAccess, changesState: boolean): Shown {
+    if (access === "api" || (access === "monitor" && request.headers.has("x-api-key"))) {
+      return { text: apiCredential(request), mayBeKey: true };
+    }
+    const { kind, token } = this.#userCredential(request, client, changesState);
+    return { text: token, mayBeKey: access === "monitor" && kind === "header" };
+  }
+
   /** Browsers send the cookie unasked: where something changes it counts only with an Origin that is allowed. */
-  #userCredential(request: Request, client: ClientAddress, changesState: boolean): string | null {
+  #userCredential(request: Request, client: ClientAddress, changesState: boolean): Credential {
     const view = { query: "", header: (name: string) => request.headers.get(name) };
     const credential = this.#ports.findCredential(view);
     const forwardedHost = client.isProxied ? view.header("x-forwarded-host") : null;
     const secure = client.isProxied && view.header("x-forwarded-proto")?.trim().toLowerCase() === "https";
     const context = { host: forwardedHost ?? view.header("host"), secure };
     this.#ports.origins.check(view.header("origin"), changesState && credential?.kind === "cookie", context);
-    return credential?.token ?? null;
+    if (credential === null) throw new ProtocolError("AUTH_REQUIRED");
+    return credential;
   }
 }
 
 /** From `X-API-Key` or `Authorization: Bearer`, never from a cookie. */
-function apiCredential(request: Request): string | null {
+function apiCredential(request: Request): string {
   const key = request.headers.get("x-api-key");
   const authorization = request.headers.get("authorization");
   if (key !== null && authorization !== null) throw new ProtocolError("BAD_REQUEST");
-  if (authorization === null) return key;
+  if (authorization === null) {
+    if (key === null) throw new ProtocolError("AUTH_REQUIRED");
+    return key;
+  }
   const [, token] = /^bearer +([^ ]+) *$/i.exec(authorization) ?? [];
   if (token === undefined) throw new ProtocolError("BAD_REQUEST");
   return token;

@@ -1,5 +1,6 @@
 import type { ClientAddress } from "../hub/address.ts";
 import type { AuditEvent } from "../observe/audit.ts";
+import { ERRORS } from "../protocol/codes.ts";
 import type { Caller } from "./callers.ts";
 import type { Access, Outcome, Route } from "./route.ts";
 
@@ -16,7 +17,10 @@ const RECORDED: ReadonlySet<Access> = new Set(["monitor", "api"]);
 
 const IGNORED = (): void => undefined;
 
-/** What the audit log and the metrics say of calls to the backend's routes: each once, refused ones too, nothing of their bodies. */
+/**
+ * What the audit log and the metrics say of calls to the backend's routes: each once, refused ones too, nothing of their bodies. Of the
+ * routes for users the audit log says who was turned away.
+ */
 export class CallRecorder {
   readonly #ports: CallPorts;
 
@@ -25,6 +29,15 @@ export class CallRecorder {
   }
 
   of({ access, method, path }: Route, request: Request, client: ClientAddress): (outcome: Outcome) => void {
+    const about = { method, route: path };
+    const from = { address: client.address, userAgent: request.headers.get("user-agent") };
+    if (access === "user") {
+      return ({ code, caller }) => {
+        if (code === "OK" || code === "INTERNAL" || caller.kind !== "nobody") return;
+        const event = ERRORS[code].status === 401 ? "auth.failed" : "access.denied";
+        this.#ports.audit({ event, ...from, result: "refused", code, about });
+      };
+    }
     if (!RECORDED.has(access)) return IGNORED;
     return ({ code, caller }) => {
       const result = code === "OK" ? "ok" : "refused";
@@ -32,11 +45,10 @@ export class CallRecorder {
       this.#ports.audit({
         event: "api.called",
         userId: caller.kind === "user" ? caller.principal.id : null,
-        address: client.address,
-        userAgent: request.headers.get("user-agent"),
+        ...from,
         result,
         code,
-        about: { by: CALLERS[caller.kind], method, route: path },
+        about: { by: CALLERS[caller.kind], ...about },
       });
     };
   }

@@ -7,7 +7,11 @@ export interface Readiness {
   readonly ready: boolean;
   /** Fixed words: `draining`, `broker`. */
   readonly reasons: readonly string[];
+  /** What does not work although the node serves, in fixed words: `audit`. */
+  readonly degraded: readonly string[];
 }
+
+const ReadyAnswer = v.object({ status: v.literal("ready"), degraded: v.optional(v.array(v.string())) });
 
 export function healthRoutes(readiness: () => Readiness, now: () => number): Route[] {
   const ROW = { method: "GET", access: "open", params: NOTHING, query: v.unknown(), body: null } as const;
@@ -23,7 +27,7 @@ export function healthRoutes(readiness: () => Readiness, now: () => number): Rou
       ...ROW,
       path: "/ready",
       summary: "Readiness: whether new connections should come here.",
-      answers: { 200: { what: "they should", schema: v.object({ status: v.literal("ready") }) } },
+      answers: { 200: { what: "they should", schema: ReadyAnswer } },
       errors: ["DRAINING", "UNAVAILABLE"],
       handle: () => ready(readiness(), now()),
     }),
@@ -35,9 +39,10 @@ function health(): Response {
   return Response.json({ status: "ok" });
 }
 
-/** 503 with `reasons` where not. */
+/** 503 with `reasons` where not; 200 with `degraded` where it serves and something else is wrong. */
 export function ready(readiness: Readiness, nowMs: number): Response {
-  if (readiness.ready) return Response.json({ status: "ready" });
+  const { degraded } = readiness;
+  if (readiness.ready) return Response.json({ status: "ready", ...(degraded.length > 0 && { degraded }) });
   const code = readiness.reasons.includes("draining") ? "DRAINING" : "UNAVAILABLE";
   const { status, headers, body } = errorResponse(new ProtocolError(code), nowMs, { reasons: readiness.reasons });
   return new Response(body, { status, headers });

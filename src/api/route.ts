@@ -151,6 +151,7 @@ export async function answerRoute(
   let caller: Caller = NOBODY;
   try {
     caller = await callers.identify(incoming.request, incoming.client, access, method !== "GET");
+    callers.requirePermission(caller, access);
     const response = await answer({ ...incoming, caller });
     told({ code: "OK", caller });
     return response;

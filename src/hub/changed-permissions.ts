@@ -45,7 +45,9 @@ export function sweepPermissions(hub: Hub): void {
 function settle(hub: Hub, userId: string, change: "set" | "cleared" | "ended", actor: Actor): Reach | Promise<Reach> {
   const reached = recheckUser(hub, userId);
   const audit = (reach: Reach): Reach => {
-    hub.trail.commanded("permissions.changed", actor, { ofUser: userId, change, ...reach });
+    // `lost` is the audit's own name, for records that are missing.
+    const { connections, lost: topicsLost } = reach;
+    hub.trail.commanded("permissions.changed", actor, { ofUser: userId, change, connections, topicsLost });
     return reach;
   };
   return reached instanceof Promise ? reached.then(audit) : audit(reached);

@@ -48,7 +48,7 @@ export class BackendRig {
       ...hubPorts(this.hub, this.clock),
       maxStreamBytes,
       metrics: { token: null, open: false, render: () => Promise.resolve(""), contentType: "" },
-      readiness: () => ({ ready: true, reasons: [] }),
+      readiness: () => ({ ready: true, reasons: [], degraded: [] }),
       clock: this.clock,
       audit: (event) => this.audited.push(event),
       logFailure: (error) => this.failures.push(error),

@@ -56,7 +56,9 @@ describe("an answer of the API", () => {
       await rig.fetch("/api/login", { method: "POST", body: "username=ada" }),
     ].map(({ status }) => status);
     expect(statuses).toEqual([200, 200, 200, 400, 401, 201, 409, 200, 401, 400, 413, 415]);
-    using draining = await Rig.open(() => ({ readiness: () => ({ ready: false, reasons: ["draining"] }) }));
+    using draining = await Rig.open(() => ({
+      readiness: () => ({ ready: false, reasons: ["draining"], degraded: [] }),
+    }));
     expect((await draining.fetch("/ready")).status).toBe(503);
   });
 

@@ -12,7 +12,7 @@ describe("GET /health and GET /ready", () => {
     [["broker"], "UNAVAILABLE", "Temporarily unavailable"],
     [["broker", "draining"], "DRAINING", "Restarting"],
   ])("for %j it stays healthy, is not ready, and says why", async (reasons, code, message) => {
-    using rig = await Rig.open(() => ({ readiness: () => ({ ready: false, reasons }) }));
+    using rig = await Rig.open(() => ({ readiness: () => ({ ready: false, reasons, degraded: [] }) }));
     expect((await rig.fetch("/health")).status).toBe(200);
     const response = await rig.fetch("/ready");
     expect(response.status).toBe(503);
@@ -25,5 +25,11 @@ describe("GET /health and GET /ready", () => {
       retryAfterMs: 1_000,
       reasons,
     });
+  });
+
+  test("what is wrong beside it is named, and takes no node away from its clients", async () => {
+    using rig = await Rig.open(() => ({ readiness: () => ({ ready: true, reasons: [], degraded: ["audit"] }) }));
+    const response = await rig.fetch("/ready");
+    expect([response.status, await response.json()]).toEqual([200, { status: "ready", degraded: ["audit"] }]);
   });
 });

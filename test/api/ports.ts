@@ -63,7 +63,7 @@ export class Rig {
       allowedOrigins: ["https://app.example"],
       maxStreamBytes: 1_048_576,
       metrics: { token: null, open: true, render: async () => "up 1\n", contentType: "text/plain; version=0.0.4" },
-      readiness: () => ({ ready: true, reasons: [] }),
+      readiness: () => ({ ready: true, reasons: [], degraded: [] }),
       clock: this.clock,
       audit: (event) => this.audited.push(event),
       logFailure: (error, correlationId) => this.failures.push({ error, correlationId }),

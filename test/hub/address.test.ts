@@ -40,6 +40,14 @@ describe("the client's address", () => {
     expect(find("203.0.113.5", {}).key).toBe("203.0.113.5");
   });
 
+  test("a thousand addresses of one /64 are one to the limits", () => {
+    const keys = Array.from(
+      { length: 1_000 },
+      (_, n) => find(`2001:db8:1:2:${n.toString(16)}:${(n * 7).toString(16)}::`, {}).key,
+    );
+    expect(new Set(keys)).toEqual(new Set(["2001:db8:1:2::/64"]));
+  });
+
   test("an unnamed proxy is warned of once and its clients do not share one limit", () => {
     const warned: string[] = [];
     const addresses = new Addresses({ trustedProxies: [], forwardedHeader: "x-forwarded-for" }, (by) =>

@@ -141,8 +141,8 @@ describe("a change", () => {
     rig.receive(connection, { type: "subscribe", topic: "conversation:1" });
     expect(socket.take()).toMatchObject([{ type: "subscribed", topic: "conversation:1" }]);
     expect(rig.audit.filter(({ event }) => event === "permissions.changed").map(({ about }) => about)).toEqual([
-      { by: "key", ofUser: "ada", change: "set", connections: 1, lost: 1 },
-      { by: "node", ofUser: "ada", change: "ended", connections: 1, lost: 0 },
+      { by: "key", ofUser: "ada", change: "set", connections: 1, topicsLost: 1 },
+      { by: "node", ofUser: "ada", change: "ended", connections: 1, topicsLost: 0 },
     ]);
   });
 

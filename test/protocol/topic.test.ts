@@ -37,6 +37,17 @@ describe("the topic grammar", () => {
     ["a lone surrogate", "room:\ud800"],
   ])("refuses %s", (_what, topic) => expect(isTopic(topic)).toBe(false));
 
+  test("of all of Unicode takes the characters of ids, and no look-alike of one", () => {
+    const taken = new Set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-~@:/|+=%,");
+    const wrong: number[] = [];
+    for (let code = 0; code <= 0x10_ffff; code += 1) {
+      const name = `a${String.fromCodePoint(code)}`;
+      const isGood = taken.has(name.slice(1));
+      if (isId(name) !== isGood || isRoomSlug(name) !== isGood || isTopic(`x:${name}`) !== isGood) wrong.push(code);
+    }
+    expect(wrong).toEqual([]);
+  });
+
   test("a room's slug fills the topic to its 200 characters and no further", () => {
     expect(isRoomSlug("a".repeat(195))).toBe(true);
     expect(isTopic(roomTopic("a".repeat(195)))).toBe(true);

