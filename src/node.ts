@@ -1,8 +1,9 @@
-import { compileAccess, DEFAULT_ACCESS } from "./access.ts";
+import { compileAccess } from "./access.ts";
 import { type Api, createApi } from "./api/app.ts";
 import { errorResponse } from "./api/errors.ts";
 import type { Accounts } from "./auth/accounts.ts";
 import { type Authenticator, createAuthenticator } from "./auth/authenticate.ts";
+import { hookOf } from "./auth/authorizer-hook.ts";
 import { createOriginPolicy, type OriginPolicy } from "./auth/origin.ts";
 import { refusingRemoved } from "./auth/removed.ts";
 import { findCredential } from "./auth/sources.ts";
@@ -67,13 +68,14 @@ export async function startNode(config: Config, parts: NodeParts = {}): Promise<
   const accounts = config.accounts === "off" ? null : await openStore(config, clock);
   const authenticator = configured(() => authenticatorOf(config, clock, accounts));
 
+  const access = compileAccess(config.access);
+  const authorizer = hookOf(config, { clock, access, metrics, log });
+
   const broker = new MemoryBroker(config, clock, (topic, message) => hub.deliver(topic, message));
   const hub: Hub = new Hub(config, {
     engine: { publish: (topic, frame) => engine.publish(topic, frame) },
-    access: compileAccess(DEFAULT_ACCESS),
     later: (run) => void setImmediate(run),
-    authorizer: null,
-    ...{ broker, authenticator, audit, metrics, clock, report },
+    ...{ access, authorizer, broker, authenticator, audit, metrics, clock, report },
   });
   bindGauges(hub);
   const drain = new Drain(config, hub, clock, (fields, message) => log.info(fields, message));
@@ -137,6 +139,7 @@ export async function startNode(config: Config, parts: NodeParts = {}): Promise<
       clearInterval(watching);
       loopDelay.stop();
       await engine.stop();
+      authorizer?.stop();
       await broker.stop();
       accounts?.close();
       await audit.flush(FLUSH_MS);

@@ -29,11 +29,6 @@ export function automaticTopicsOf(principal: Principal): string[] {
   return [own, ...new Set(principal.follows.map((id) => `followers:${id}`))];
 }
 
-/** How many rooms the user is in without asking: all automatic topics but the user's own, which is no room. */
-export function automaticRooms(principal: Principal): number {
-  return automaticTopicsOf(principal).length - 1;
-}
-
 /** The `auth` frame of a connection that has not authenticated yet. */
 export function authenticate(
   hub: Hub,

@@ -1,6 +1,7 @@
 import type { Connection } from "./connection.ts";
 import { checkExpiry, checkPulse } from "./heartbeat.ts";
 import type { Hub } from "./hub.ts";
+import { endGrants } from "./subscribe-token.ts";
 
 /** How often `sweepUnsent` is due. */
 export const UNSENT_SWEEP_MS = 250;
@@ -31,6 +32,7 @@ function checkOpen(hub: Hub, connection: Connection, nowMs: number, wallMs: numb
   if (pulse === "ping") ping(connection, wallMs);
   if (connection.user !== null) hub.users.rest(connection.user, nowMs);
   checkToken(hub, connection, wallMs);
+  endGrants(hub, connection, wallMs);
 }
 
 function ping(connection: Connection, wallMs: number): void {

@@ -2,6 +2,8 @@ import type { GrantedAction } from "../protocol/principal.ts";
 
 /** How long an answer of the authorizer is believed. */
 const VERDICT_TTL_MS = 60_000;
+/** How long it is not asked again after it has given none: a hook that is away is not asked at the rate of the clients. */
+const FAILURE_TTL_MS = 1_000;
 /** Answers that are kept per connection; the oldest go first. */
 const MAX_VERDICTS = 256;
 
@@ -21,13 +23,13 @@ export class Verdicts {
     return verdict === undefined || verdict.untilMs <= nowMs ? null : verdict.isAllowed;
   }
 
-  set(action: GrantedAction, topic: string, isAllowed: boolean, nowMs: number): void {
+  set(action: GrantedAction, topic: string, isAllowed: boolean, hasFailed: boolean, nowMs: number): void {
     const question = `${action} ${topic}`;
     this.#byQuestion.delete(question);
     for (const oldest of this.#byQuestion.keys()) {
       if (this.#byQuestion.size < MAX_VERDICTS) break;
       this.#byQuestion.delete(oldest);
     }
-    this.#byQuestion.set(question, { isAllowed, untilMs: nowMs + VERDICT_TTL_MS });
+    this.#byQuestion.set(question, { isAllowed, untilMs: nowMs + (hasFailed ? FAILURE_TTL_MS : VERDICT_TTL_MS) });
   }
 }
