@@ -128,7 +128,7 @@ function tableOf<T>(
 }
 
 function isTable(given: unknown): given is object {
-  return typeof given === "object" && given !== null && !Array.isArray(given) && !(given instanceof Date);
+  return typeof given === "object" && given !== null && Object.getPrototypeOf(given) === Object.prototype;
 }
 
 /** The field of a table is named, the entry of a list by its place. */

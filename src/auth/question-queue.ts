@@ -16,8 +16,8 @@ export interface Question {
 
 interface OpenQuestion extends Question {
   readonly abort: () => void;
-  readonly resolve: (isAllowed: boolean | Promise<boolean>) => void;
-  readonly reject: (failure: AuthorizerFailure) => void;
+  readonly resolve: (isAllowed: boolean) => void;
+  readonly reject: (failure: unknown) => void;
 }
 
 /** So many requests at once, so many questions that wait for one of their places in their order, and one deadline for both. */
@@ -69,9 +69,8 @@ export class QuestionQueue {
 
   async #start(question: OpenQuestion): Promise<void> {
     this.#requests.add(question);
-    const answer = this.#request(question);
-    question.resolve(answer);
-    await answer.catch(() => undefined);
+    // Not resolved with the request itself: then the deadline could not reject it any more.
+    await this.#request(question).then(question.resolve, question.reject);
     this.#requests.delete(question);
     for (const next of this.#waiting) {
       this.#waiting.delete(next);

@@ -4,11 +4,12 @@ import { MemoryBroker, type MemoryBrokerOptions } from "../../src/broker/memory.
 import type { Frame, SendResult, Socket } from "../../src/engine/engine.ts";
 import { Connection } from "../../src/hub/connection.ts";
 import { findEndpoint } from "../../src/hub/endpoints.ts";
-import { Hub, type HubOptions } from "../../src/hub/hub.ts";
+import { Hub, type HubOptions, type HubPorts } from "../../src/hub/hub.ts";
 import type { AuditEvent } from "../../src/observe/audit.ts";
 import { createMetrics, type Metrics } from "../../src/observe/metrics.ts";
 import { sweepUnsent } from "../../src/hub/sweep.ts";
 import type { CloseCode } from "../../src/protocol/codes.ts";
+import type { Principal } from "../../src/protocol/principal.ts";
 import type { Codec } from "../../src/protocol/codec.ts";
 import { jsonCodec } from "../../src/protocol/json.ts";
 import { authenticatorWith } from "../auth/tokens.ts";
@@ -155,6 +156,7 @@ export class HubRig {
     options: Partial<HubOptions> = {},
     around: (broker: Broker) => Broker = (broker) => broker,
     history: Partial<MemoryBrokerOptions> = {},
+    parts: Partial<Pick<HubPorts, "access" | "authorizer">> = {},
   ) {
     const none = () => 0;
     this.metrics = createMetrics(
@@ -203,6 +205,7 @@ export class HubRig {
         clock: this.clock,
         later: (run) => this.later(run),
         authorizer: null,
+        ...parts,
         report: (error, correlationId) => this.failures.push({ error, correlationId }),
       },
     );
@@ -214,7 +217,11 @@ export class HubRig {
   }
 
   /** A connection on `/ws` that has been greeted; its greeting is taken. */
-  connect(userId: string, codec: Codec = jsonCodec): { socket: KeptSocket; connection: Connection } {
+  connect(
+    userId: string,
+    codec: Codec = jsonCodec,
+    fields: Partial<Principal> = {},
+  ): { socket: KeptSocket; connection: Connection } {
     const endpoint = findEndpoint("/ws");
     if (endpoint === undefined) throw new Error("no endpoint");
     this.#count += 1;
@@ -225,7 +232,7 @@ export class HubRig {
       client: { address: "192.0.2.1", key: "192.0.2.1", isProxied: false },
       sendsPingFrames: false,
       pingSlot: this.hub.nextPingSlot(),
-      principal: principal({ id: userId, username: userId }),
+      principal: principal({ id: userId, username: userId, ...fields }),
       userAgent: null,
     });
     connection.user = this.hub.users.admit(userId);
@@ -241,6 +248,13 @@ export class HubRig {
     this.receive(joined.connection, { type: "join_room", roomSlug });
     joined.socket.take();
     return joined;
+  }
+
+  /** What the frame is answered with; the last frame of several. */
+  answer({ connection, socket }: { socket: KeptSocket; connection: Connection }, frame: Fields): Fields {
+    socket.take();
+    this.receive(connection, frame);
+    return socket.take().at(-1) ?? {};
   }
 
   receive(connection: Connection, frame: Fields): void {
