@@ -15,10 +15,10 @@ import type { Engine, Handler } from "./engine/engine.ts";
 import { Addresses } from "./hub/address.ts";
 import type { Connection } from "./hub/connection.ts";
 import { Drain } from "./hub/drain.ts";
-import { findEndpoint } from "./hub/endpoints.ts";
 import { Handshakes } from "./hub/handshakes.ts";
 import { tickMs } from "./hub/heartbeat.ts";
 import { Hub } from "./hub/hub.ts";
+import { connectionStats, roomStats } from "./hub/stats.ts";
 import { sweepUnsent, UNSENT_SWEEP_MS } from "./hub/sweep.ts";
 import { isOverloaded } from "./hub/overload.ts";
 import { type Audit, createAudit } from "./observe/audit.ts";
@@ -89,6 +89,7 @@ export async function startNode(config: Config, parts: NodeParts = {}): Promise<
     findCredential: (view, readsCookies) => findCredential(view, config, readsCookies),
     refusal: (error) => errorResponse(error, clock.now()),
     access: (record) => log.access(record),
+    warn: (fields, message) => log.warn(fields, message),
     admission() {
       if (drain.isRefusing) return new ProtocolError("DRAINING", { retryAfterMs: drain.retryAfterMs() });
       return overloaded ? new ProtocolError("OVERLOADED", { retryAfterMs: OVERLOADED_RETRY_MS }) : null;
@@ -275,7 +276,6 @@ function apiOf({
     },
     addresses,
     allowedOrigins: origins.allowed,
-    isEndpoint: (path) => findEndpoint(path) !== undefined,
     metrics: {
       token: config.metricsToken,
       open: !config.production,
@@ -283,6 +283,7 @@ function apiOf({
       contentType: metrics.contentType,
     },
     readiness,
+    stats: { connections: () => connectionStats(hub), rooms: () => roomStats(hub) },
     clock,
     audit: (event) => audit.record(event),
     logFailure: report,

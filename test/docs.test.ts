@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { findEndpoint } from "../src/hub/endpoints.ts";
+import { ENDPOINTS, findEndpoint } from "../src/hub/endpoints.ts";
 import { AUDIT_EVENTS } from "../src/observe/audit.ts";
 import { CLOSES, ERRORS } from "../src/protocol/codes.ts";
 import { clientFrames } from "../src/protocol/frames.ts";
@@ -86,10 +86,23 @@ describe("docs/protocol.md", () => {
     expect(documented.filter((type) => type !== "type").toSorted()).toEqual([...new Set(types)].toSorted());
   });
 
-  test("has the endpoints that there are", () => {
-    const documented = rows("Endpoints", /^\//).map(([path = ""]) => path);
-    expect(documented.length).toBeGreaterThan(0);
-    expect(documented.filter((path) => findEndpoint(path) === undefined)).toEqual([]);
+  test("has every endpoint as it is, and no other", () => {
+    expect(rows("Endpoints", /^\//)).toEqual(
+      ENDPOINTS.map(({ path, refusesBy, readsCookies, greeting, topic, permission }) => [
+        ...[path, refusesBy, readsCookies ? "read" : "ignored", greeting],
+        ...[topic ?? "", permission ?? ""],
+      ]),
+    );
+  });
+
+  test("says which endpoint is deprecated, and what takes its place", () => {
+    for (const { path, deprecation } of ENDPOINTS) {
+      expect(section("Endpoints").includes(`**\`${path}\`** is deprecated`)).toBe(deprecation !== null);
+      if (deprecation !== null) {
+        const [, successor = ""] = /^<(.+)>; rel="successor-version"$/.exec(deprecation["Link"] ?? "") ?? [];
+        expect(findEndpoint(successor)?.endpoint.deprecation).toBeNull();
+      }
+    }
   });
 
   test("has every section that the code refers to", () => {

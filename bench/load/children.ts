@@ -10,6 +10,8 @@ const ORDER_DEADLINE_MS = 180_000;
 const POLL_MS = 2;
 const URL_PATTERN = /http:\/\/127\.0\.0\.1:(\d+)/;
 
+const COLLECT = join(import.meta.dir, "collect.ts");
+
 export const isPinned = Bun.which("taskset") !== null && cpus().length >= 2;
 
 /** Logs, audit files and databases of the servers under test; removed with the process. */
@@ -23,8 +25,8 @@ process.on("exit", () => {
 process.on("SIGINT", () => process.exit(130));
 process.on("SIGTERM", () => process.exit(143));
 
-function pinned(core: number, script: string): string[] {
-  const command = [process.execPath, script];
+function pinned(core: number, ...script: string[]): string[] {
+  const command = [process.execPath, ...script];
   return isPinned ? ["taskset", "-c", String(core), ...command] : command;
 }
 
@@ -39,6 +41,8 @@ export interface Server {
   readonly port: number;
   /** From the start of the process to its start line. */
   readonly readyMs: number;
+  /** Lets the server collect its garbage, which it does as soon as it comes to it. */
+  collect(): void;
   stop(): Promise<void>;
 }
 
@@ -49,7 +53,7 @@ export async function startServer(script: string, env: Readonly<Record<string, s
   const log = Bun.file(join(scratch, `${++started}.log`));
   const errors = Bun.file(join(scratch, `${started}.err`));
   const startMs = performance.now();
-  const child = Bun.spawn(pinned(0, script), {
+  const child = Bun.spawn(pinned(0, "--preload", COLLECT, script), {
     env: { PATH: process.env["PATH"] ?? "", ...env },
     stdin: "ignore",
     stdout: log,
@@ -59,7 +63,10 @@ export async function startServer(script: string, env: Readonly<Record<string, s
   for (;;) {
     const port = URL_PATTERN.exec(await log.text())?.[1];
     const readyMs = performance.now() - startMs;
-    if (port !== undefined) return { pid: child.pid, port: Number(port), readyMs, stop: () => kill(child) };
+    if (port !== undefined) {
+      const collect = (): void => child.kill("SIGUSR2");
+      return { pid: child.pid, port: Number(port), readyMs, collect, stop: () => kill(child) };
+    }
     if (child.exitCode !== null || readyMs > START_DEADLINE_MS) {
       await kill(child);
       throw new Error(`${script} did not start:\n${(await errors.text()) || (await log.text())}`);

@@ -11,7 +11,7 @@ const SETTLE_STEP_MS = 500;
 const SETTLE_DEADLINE_MS = 10_000;
 const SETTLED_BYTES = 64 * 1024;
 
-/** Slope of the resident memory between two numbers of idle connections, each of another user. */
+/** Slope of the resident memory after a collection between two numbers of idle connections, each of another user. */
 export async function memory(rig: Rig): Promise<Row[]> {
   const ours: number[] = [];
   const theirs: number[] = [];
@@ -51,6 +51,7 @@ async function residentWith(rig: Rig, side: Side, more: number): Promise<number>
   await rig.open(side, { users: more, usersPerRoom: USERS_PER_ROOM, inFlight: 0 });
   await side.generator.order<"quiet">({ do: "quiet", forMs: QUIET_MS });
   const deadlineMs = performance.now() + SETTLE_DEADLINE_MS;
+  side.server.collect();
   let bytes = residentBytes(side.server.pid);
   while (performance.now() < deadlineMs) {
     await Bun.sleep(SETTLE_STEP_MS);

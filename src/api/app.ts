@@ -3,6 +3,7 @@ import { cors } from "hono/cors";
 import { methodNotAllowed } from "hono/method-not-allowed";
 import type { Account, Accounts } from "../auth/accounts.ts";
 import type { Addresses } from "../hub/address.ts";
+import { findEndpoint } from "../hub/endpoints.ts";
 import type { AuditEvent } from "../observe/audit.ts";
 import type { Clock } from "../observe/clock.ts";
 import { type ErrorCode, ProtocolError } from "../protocol/codes.ts";
@@ -11,6 +12,7 @@ import { errorResponse, type LogFailure, toProtocolError } from "./errors.ts";
 import { healthRoutes, type Readiness } from "./health.ts";
 import { type IssuedToken, Login } from "./login.ts";
 import { type MetricsPorts, metricsRoutes } from "./metrics.ts";
+import { type StatsPorts, statsRoutes } from "./stats.ts";
 import { answerRoute, type Peer, type Route } from "./route.ts";
 
 /** The HTTP API as one function from request to response, whatever engine it came through. */
@@ -29,10 +31,9 @@ export interface ApiPorts {
   readonly addresses: Addresses;
   /** Normalised: `OriginPolicy.allowed`. */
   readonly allowedOrigins: readonly string[];
-  /** Whether a path, as it was sent, is one of the WebSocket endpoints. */
-  readonly isEndpoint: (path: string) => boolean;
   readonly metrics: MetricsPorts;
   readonly readiness: () => Readiness;
+  readonly stats: StatsPorts;
   readonly clock: Clock;
   readonly audit: (event: AuditEvent) => void;
   readonly logFailure: LogFailure;
@@ -57,8 +58,7 @@ const CORS_MAX_AGE_S = 600;
 
 const ROOT_PAGE = `Tautline realtime node
 
-WebSocket endpoints: /ws and / (first-message authentication)
-Protocol: docs/protocol.md
+WebSocket endpoints: /ws, / (first-message authentication), and those of docs/protocol.md
 `;
 
 export function createApi(ports: ApiPorts): Api {
@@ -71,8 +71,8 @@ export function createApi(ports: ApiPorts): Api {
     const answer = errorResponse(known, clock.now());
     return new Response(answer.body, { status: answer.status, headers: { ...answer.headers, ...headers } });
   };
-  const refuseMethod = (methods: readonly string[]): Response =>
-    answerError(new ProtocolError("METHOD_NOT_ALLOWED"), { Allow: methods.join(", ") });
+  const refuseMethod = (methods: readonly string[], headers: Readonly<Record<string, string>> = {}): Response =>
+    answerError(new ProtocolError("METHOD_NOT_ALLOWED"), { Allow: methods.join(", "), ...headers });
 
   app.use(setSafeHeaders);
   app.use(
@@ -91,6 +91,7 @@ export function createApi(ports: ApiPorts): Api {
   const routes = [
     ...healthRoutes(ports.readiness, () => clock.now()),
     ...metricsRoutes(ports.metrics),
+    ...statsRoutes(ports.stats, () => clock.now()),
     ...(login === null ? [] : login.routes(ports.accounts?.canRegister === true)),
   ];
   app.get("/", (context) => context.text(ROOT_PAGE));
@@ -104,9 +105,13 @@ export function createApi(ports: ApiPorts): Api {
   }
 
   app.notFound((context) => {
-    if (!ports.isEndpoint(new URL(context.req.url).pathname)) return answerError(new ProtocolError("NOT_FOUND"));
+    const found = findEndpoint(new URL(context.req.url).pathname);
+    if (found === undefined) return answerError(new ProtocolError("NOT_FOUND"));
+    const headers = found.endpoint.deprecation ?? {};
     const isRead = context.req.method === "GET" || context.req.method === "HEAD";
-    return isRead ? answerError(new ProtocolError("UPGRADE_REQUIRED")) : refuseMethod(["GET", "HEAD"]);
+    return isRead
+      ? answerError(new ProtocolError("UPGRADE_REQUIRED"), headers)
+      : refuseMethod(["GET", "HEAD"], headers);
   });
   app.onError((error) => answerError(error));
 

@@ -49,6 +49,7 @@ export class AuditTrail {
   accepted(connection: Connection): void {
     this.record("connection.accepted", connection, "ok", "OK");
     connection.userAgent = null;
+    connection.wasAccepted = true;
   }
 
   /** Somebody was not let in: by the HTTP status of a handshake, or by a frame and a close code. Counted and audited once, alike. */

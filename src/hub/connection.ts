@@ -7,6 +7,7 @@ import type { Principal } from "../protocol/principal.ts";
 import type { ClientAddress } from "./address.ts";
 import type { Endpoint } from "./endpoints.ts";
 import type { Grants } from "./grants.ts";
+import type { Echo } from "./parameters.ts";
 import type { Room } from "./rooms.ts";
 import type { User } from "./users.ts";
 import type { Verdicts } from "./verdicts.ts";
@@ -17,7 +18,7 @@ interface Doom {
   readonly userId: string | null;
 }
 
-/** `pending` until it has authenticated, `gone` once its end was decided: a connection that is gone does nothing any more. */
+/** `pending` until it is known who it is and that it may come in, `gone` once its end was decided: a connection that is gone does nothing any more. */
 export type ConnectionState = "pending" | "open" | "gone";
 
 /** Frames that wait while an earlier one of the same connection waits for something: so much, then the connection ends. */
@@ -65,8 +66,10 @@ export class Connection {
   grants: Grants | null = null;
   /** What the authorizer has answered; null before it was asked. */
   verdicts: Verdicts | null = null;
-  /** Topics of the endpoint's own, which it receives without asking. */
-  readonly topics: readonly string[];
+  /** Those of the endpoint's own topics that it has not left: it is in them without asking. */
+  topics: readonly string[];
+  /** What its greeting repeats; null where the endpoint repeats nothing. */
+  readonly echo: Echo | null;
   /** Its place among the user's connections, given back by `Hub.release`. */
   user: User | null = null;
   /** Kept until the audit has recorded it. */
@@ -83,6 +86,8 @@ export class Connection {
   /** Frames other than `auth` that came before authentication. */
   unauthenticatedFrames = 0;
   wasExpiryAnnounced = false;
+  /** The audit has recorded that it was let in, and will record its end. */
+  wasAccepted = false;
   /** One of the places for unauthenticated connections. */
   holdsPendingPlace = false;
   /** Null unless an earlier frame waits for something. */
@@ -92,7 +97,7 @@ export class Connection {
   isPaused = false;
   /** Called when bytes that waited went out, and at the end; null unless something waits for it. */
   onDrain: (() => void) | null = null;
-  /** A refusal that the endpoint tells by a frame and a close code, once the upgrade has happened. */
+  /** A refusal that the endpoint tells by a close code, once the upgrade has happened. */
   doom: Doom | null = null;
   /** Why this side ended it; null when the peer did. */
   endedBy: CloseCode | null = null;
@@ -108,6 +113,7 @@ export class Connection {
     principal: Principal | null;
     bearer?: Principal | null;
     topics?: readonly string[];
+    echo?: Echo | null;
     userAgent: string | null;
   }) {
     this.id = fields.id;
@@ -119,6 +125,7 @@ export class Connection {
     this.principal = fields.principal;
     this.bearer = fields.bearer ?? fields.principal;
     this.topics = fields.topics ?? NONE;
+    this.echo = fields.echo ?? null;
     this.userAgent = fields.userAgent;
   }
 

@@ -10,11 +10,13 @@ import { queryParameters, queryValue } from "../protocol/query.ts";
 import { negotiate } from "../protocol/subprotocol.ts";
 import type { Addresses, ClientAddress } from "./address.ts";
 import { Connection } from "./connection.ts";
-import type { Endpoint } from "./endpoints.ts";
+import { Deprecations } from "./deprecations.ts";
+import type { Endpoint, FoundEndpoint } from "./endpoints.ts";
 import { findEndpoint } from "./endpoints.ts";
 import { asProtocolError } from "./errors.ts";
 import type { Hub } from "./hub.ts";
 import { Buckets } from "./limits.ts";
+import { type Parameters, readParameters } from "./parameters.ts";
 
 export interface HandshakeOptions {
   readonly handshakesPerSecond: number;
@@ -33,6 +35,7 @@ export interface HandshakePorts {
   /** The HTTP answer for an error: its status, and the body every HTTP error has. */
   readonly refusal: (error: ProtocolError) => Refuse;
   readonly access: (record: HandshakeFields) => void;
+  readonly warn: (fields: object, message: string) => void;
   /** Why this node takes no connections now (DRAINING, OVERLOADED); null while it does. */
   readonly admission: () => ProtocolError | null;
 }
@@ -41,8 +44,9 @@ interface UpgradeRequest {
   readonly handshake: Handshake;
   readonly client: ClientAddress;
   readonly startedMs: number;
-  readonly endpoint: Endpoint | undefined;
+  readonly found: FoundEndpoint | undefined;
   /** What the decision has found out so far: a refusal tells whose it was. */
+  parameters: Parameters | null;
   credential: Credential | null;
   principal: Principal | null;
 }
@@ -53,6 +57,7 @@ export class Handshakes {
   readonly #hub: Hub;
   readonly #ports: HandshakePorts;
   readonly #buckets: Buckets;
+  readonly #deprecations: Deprecations;
   readonly #idPrefix = crypto.randomUUID().slice(0, 8);
   #count = 0;
 
@@ -61,6 +66,7 @@ export class Handshakes {
     this.#hub = hub;
     this.#ports = ports;
     this.#buckets = new Buckets({ perSecond: options.handshakesPerSecond, burst: options.handshakeBurst });
+    this.#deprecations = new Deprecations(ports.warn);
   }
 
   sweep(): void {
@@ -72,7 +78,8 @@ export class Handshakes {
       handshake,
       client: this.#ports.addresses.find(handshake.peerAddress, (name) => handshake.header(name)),
       startedMs: this.#ports.clock.monotonic(),
-      endpoint: findEndpoint(handshake.path),
+      found: findEndpoint(handshake.path),
+      parameters: null,
       credential: null,
       principal: null,
     };
@@ -97,7 +104,7 @@ export class Handshakes {
     const code = MALFORMED.get(status) ?? "BAD_REQUEST";
     this.#hub.trail.refused(code, { client, userAgent: handshake.header("user-agent") });
     this.#record(
-      { handshake, client, startedMs, endpoint: undefined, credential: null, principal: null },
+      { handshake, client, startedMs, found: undefined, parameters: null, credential: null, principal: null },
       status,
       code,
       null,
@@ -106,9 +113,11 @@ export class Handshakes {
 
   /** Null: nobody yet, on an endpoint where the first frame may say it. */
   #authenticate(request: UpgradeRequest): Principal | null | Promise<Principal> {
-    const { handshake, client, endpoint } = request;
-    if (endpoint === undefined) throw new ProtocolError("NOT_FOUND");
+    const { handshake, client, found } = request;
+    if (found === undefined) throw new ProtocolError("NOT_FOUND");
+    const { endpoint } = found;
     this.#admit(client);
+    request.parameters = readParameters(found, handshake.query);
     const credential = this.#ports.findCredential(handshake, endpoint.readsCookies);
     request.credential = credential;
     this.#checkOrigin(handshake, client, credential);
@@ -143,22 +152,26 @@ export class Handshakes {
   }
 
   #accept(request: UpgradeRequest, principal: Principal | null): Accept<Connection> {
-    if (request.endpoint === undefined) throw new ProtocolError("NOT_FOUND");
+    const { found, parameters } = request;
+    if (found === undefined) throw new ProtocolError("NOT_FOUND");
     request.principal = principal;
-    const accept = this.#connect(request, request.endpoint, principal);
+    const userId = parameters?.userId ?? null;
+    if (userId !== null && userId !== principal?.id) throw new ProtocolError("FORBIDDEN");
+    const accept = this.#connect(request, found.endpoint, principal);
     const connection = accept.session;
     if (principal === null) {
       this.#hub.pending.enter(connection);
     } else {
       connection.user = this.#hub.users.admit(principal.id);
       this.#hub.metrics.authentications.add("OK");
+      if (found.endpoint.deprecation !== null) this.#deprecations.used(found.endpoint, principal.id);
     }
     this.#record(request, 101, "OK", connection);
     return accept;
   }
 
   #connect(
-    { handshake, client, credential }: UpgradeRequest,
+    { handshake, client, credential, parameters }: UpgradeRequest,
     endpoint: Endpoint,
     principal: Principal | null,
   ): Accept<Connection> {
@@ -175,19 +188,22 @@ export class Handshakes {
       sendsPingFrames: queryValue(query, "heartbeat") === "message",
       pingSlot: this.#hub.nextPingSlot(),
       principal,
+      topics: parameters?.topics ?? NONE,
+      echo: parameters?.echo ?? null,
       userAgent: handshake.header("user-agent"),
     });
-    return { session, subprotocol };
+    const { deprecation } = endpoint;
+    return deprecation === null ? { session, subprotocol } : { session, subprotocol, headers: deprecation };
   }
 
   /** Instead of the upgrade, or behind it where the endpoint tells its verdict on a token that way. */
   #refuse(request: UpgradeRequest, failure: unknown): Accept<Connection> | Refuse {
-    const { handshake, client, endpoint, principal } = request;
+    const { handshake, client, found, principal } = request;
     const error = asProtocolError(failure, this.#hub.report);
     const userId = principal?.id ?? null;
-    if (endpoint?.refusesBy === "frame" && VERDICTS.has(error.code)) {
+    if (found !== undefined && found.endpoint.refusesBy !== "status" && VERDICTS.has(error.code)) {
       // A browser that offered subprotocols and is answered none fails the connection: it would not see the verdict.
-      const accept = this.#connect(request, endpoint, null);
+      const accept = this.#connect(request, found.endpoint, null);
       accept.session.doom = { error, userId };
       this.#record(request, 101, error.code, accept.session);
       return accept;
@@ -196,7 +212,8 @@ export class Handshakes {
     this.#hub.metrics.errors.add(error.code);
     this.#hub.trail.refused(error.code, { client, userAgent: handshake.header("user-agent"), userId });
     this.#record(request, refusal.status, error.code, null);
-    return refusal;
+    const deprecation = found?.endpoint.deprecation ?? null;
+    return deprecation === null ? refusal : { ...refusal, headers: { ...refusal.headers, ...deprecation } };
   }
 
   #record(
@@ -219,10 +236,18 @@ export class Handshakes {
   }
 }
 
+const NONE: readonly string[] = [];
+
 const MALFORMED: ReadonlyMap<number, ErrorCode> = new Map([
   [405, "METHOD_NOT_ALLOWED"],
   [426, "UPGRADE_REQUIRED"],
 ]);
 
 /** What is said about a token; everything else stays an HTTP answer on every endpoint. */
-const VERDICTS: ReadonlySet<string> = new Set(["AUTH_FAILED", "TOKEN_EXPIRED", "FORBIDDEN", "CONNECTION_LIMIT"]);
+const VERDICTS: ReadonlySet<string> = new Set([
+  "AUTH_REQUIRED",
+  "AUTH_FAILED",
+  "TOKEN_EXPIRED",
+  "FORBIDDEN",
+  "CONNECTION_LIMIT",
+]);

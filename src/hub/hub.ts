@@ -13,6 +13,7 @@ import { nameOf } from "../protocol/topic.ts";
 import { AuditTrail } from "./audit-trail.ts";
 import type { Connection } from "./connection.ts";
 import { EncodedAnswers } from "./encoded-answers.ts";
+import { enter } from "./entry.ts";
 import type { HeartbeatOptions } from "./heartbeat.ts";
 import { slotsOf, tickMs } from "./heartbeat.ts";
 import { PendingPlaces } from "./pending.ts";
@@ -20,7 +21,7 @@ import type { Authorizer } from "./permission.ts";
 import { departureOf, Presence } from "./presence.ts";
 import { receive, wait } from "./receive.ts";
 import { type Room, Rooms } from "./rooms.ts";
-import { greet, refuse, USER_TOPIC } from "./session.ts";
+import { refuse, USER_TOPIC } from "./session.ts";
 import { forgiveSilence, sweepConnections } from "./sweep.ts";
 import { Users } from "./users.ts";
 
@@ -151,12 +152,9 @@ export class Hub {
       refuse(this, connection, error, undefined, userId);
       return;
     }
-    const { principal } = connection;
-    if (principal === null) return;
-    connection.state = "open";
-    this.trail.accepted(connection);
-    const greeting = greet(this, connection, principal, connection.endpoint.greeting);
-    if (greeting !== undefined) wait(this, connection, null, greeting);
+    if (connection.principal === null) return;
+    const entering = enter(this, connection, connection.principal);
+    if (entering !== undefined) wait(this, connection, null, entering);
   }
 
   /** A connection that was pending has said who it is. */
@@ -201,7 +199,7 @@ export class Hub {
     const left = [...connection.rooms];
     this.rooms.leaveAll(connection);
     const { principal } = connection;
-    if (principal === null) return;
+    if (principal === null || !connection.wasAccepted) return;
     for (const room of left) this.presence.leave(room, principal.id, departureOf(endedBy));
     const durationMs = this.clock.monotonic() - connection.openedAtMs;
     this.metrics.connectionDuration.observe(durationMs / 1_000);
@@ -264,6 +262,7 @@ export class Hub {
     const room = this.joinedRoom(connection, topic);
     if (room === undefined || connection.principal === null) return;
     this.rooms.leave(connection, room);
+    if (connection.topics.includes(topic)) connection.topics = connection.topics.filter((other) => other !== topic);
     this.presence.leave(room, connection.principal.id, "announce");
     this.trail.record("topic.left", connection, "ok", "OK", { topic });
   }

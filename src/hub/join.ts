@@ -47,7 +47,7 @@ export function joinTopic(hub: Hub, connection: Connection, principal: Principal
 /** Topics that it receives without asking do not count, whether or not it has left them. */
 function isFull(connection: Connection, principal: Principal, limit: number): boolean {
   if (connection.rooms.length < limit) return false;
-  const automatic = new Set(automaticTopicsOf(principal));
+  const automatic = new Set([...automaticTopicsOf(principal), ...connection.topics]);
   return connection.rooms.filter((room) => !automatic.has(room.topic)).length >= limit;
 }
 

@@ -171,9 +171,9 @@ function resume(hub: Hub, connection: Connection): void {
 }
 
 function enqueue(hub: Hub, connection: Connection, waiting: WaitingFrame[], frame: WaitingFrame): void {
-  const isPending = connection.state === "pending";
-  const { frames, bytes } = isPending ? WAITING_UNAUTHENTICATED : WAITING;
-  connection.waitingBytes += Buffer.byteLength(frame.data) + (isPending ? 0 : WAITING_FRAME_BYTES);
+  const isUnknown = connection.principal === null;
+  const { frames, bytes } = isUnknown ? WAITING_UNAUTHENTICATED : WAITING;
+  connection.waitingBytes += Buffer.byteLength(frame.data) + (isUnknown ? 0 : WAITING_FRAME_BYTES);
   if (waiting.length >= frames || connection.waitingBytes > bytes) {
     waiting.length = 0;
     hub.trail.record("rate.limited", connection, "refused", "RATE_LIMITED");
@@ -181,5 +181,5 @@ function enqueue(hub: Hub, connection: Connection, waiting: WaitingFrame[], fram
     return;
   }
   waiting.push(frame);
-  if (!isPending && connection.waitingBytes > PAUSE_BYTES) connection.pause();
+  if (!isUnknown && connection.waitingBytes > PAUSE_BYTES) connection.pause();
 }

@@ -22,7 +22,7 @@ export function isOwnTopic(principal: Principal, topic: string): boolean {
   return topic === USER_TOPIC + principal.id;
 }
 
-/** The topics that a user receives without asking: each once, however often the token names it. */
+/** The topics that a user receives without asking, on every endpoint: each once, however often the token names it. */
 export function automaticTopicsOf(principal: Principal): string[] {
   const own = USER_TOPIC + principal.id;
   if (principal.follows.length === 0) return [own];
@@ -62,7 +62,7 @@ function admit(hub: Hub, connection: Connection, principal: Principal, id: Frame
   return greet(hub, connection, principal, connection.endpoint.greeting, id);
 }
 
-/** Tells why, and ends the connection with the code that belongs to it. */
+/** Ends the connection with the code that belongs to it, after a frame that tells why where the endpoint refuses by one. */
 export function refuse(
   hub: Hub,
   connection: Connection,
@@ -75,6 +75,7 @@ export function refuse(
   const { client, userAgent, id: connectionId } = connection;
   hub.metrics.errors.add(code);
   hub.trail.refused(code, { client, userAgent, connectionId, userId });
+  if (connection.endpoint.refusesBy === "close") return connection.close(closeCodeOf(code));
   connection.send({
     type: "auth_error",
     code,
@@ -100,6 +101,7 @@ export function greet(
   id?: FrameId,
 ): void | Promise<void> {
   const topics = automaticTopicsOf(principal);
+  topics.push(...connection.topics);
   const positions: Position[] = [];
   for (const topic of topics) {
     const position = hub.broker.position(topic);
@@ -142,9 +144,10 @@ function finishGreeting(
   };
   if (type === "auth_success") greeting.message = "Authentication successful";
   if (id !== undefined) greeting.id = id;
+  if (connection.echo !== null) Object.assign(greeting, connection.echo);
   hub.attachToUser(connection);
   connection.sendWith(greeting, hub.termsIn(connection.codec));
-  joinAll(hub, connection, topics);
+  joinAll(hub, connection, principal, topics);
 }
 
 /** A loop and no `map`: every handshake runs it, mostly for one topic. */
@@ -155,11 +158,14 @@ function withPositions(topics: readonly string[], positions: readonly Position[]
 }
 
 /** The topic `user:{id}` has no room: its few members are found by the user, which costs a connection nothing. */
-function joinAll(hub: Hub, connection: Connection, topics: readonly string[]): void {
+function joinAll(hub: Hub, connection: Connection, principal: Principal, topics: readonly string[]): void {
   for (const topic of topics) {
     if (topic.startsWith(USER_TOPIC)) continue;
     const room = hub.rooms.open(topic);
-    if (!connection.rooms.includes(room)) hub.rooms.join(connection, room);
+    if (connection.rooms.includes(room)) continue;
+    if (hub.access.hasPresence(topic)) hub.presence.join(room, principal);
+    hub.rooms.join(connection, room);
+    if (connection.topics.includes(topic)) hub.trail.record("topic.joined", connection, "ok", "OK", { topic });
   }
 }
 
@@ -220,7 +226,7 @@ function answerRefresh(
   const kept = [USER_TOPIC + principal.id, ...connection.rooms.map((room) => room.topic)];
   const gained = automaticTopicsOf(principal).filter((topic) => !kept.includes(topic));
   if (answer === "auth_success") return greet(hub, connection, principal, "auth_success", id);
-  joinAll(hub, connection, gained);
+  joinAll(hub, connection, principal, gained);
   connection.send({
     type: "auth_refreshed",
     ...(id !== undefined && { id }),

@@ -19,6 +19,8 @@ export function sweepConnections(hub: Hub, pingSlot: number): void {
 }
 
 function checkDeadline(hub: Hub, connection: Connection, nowMs: number): void {
+  // Who is known waits for the authorizer, which has a time limit of its own.
+  if (connection.principal !== null) return;
   if (nowMs - connection.openedAtMs >= hub.options.authDeadlineMs) hub.endUnauthenticated(connection, "AUTH_REQUIRED");
 }
 

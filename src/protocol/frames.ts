@@ -93,6 +93,9 @@ export interface Welcome {
     readonly roles: readonly string[];
     readonly permissions: readonly string[];
   };
+  /** What the client called itself, where the endpoint asks. */
+  readonly sessionId?: string;
+  readonly characterId?: string;
   readonly endpoint: string;
   /** The automatic topics with their positions. */
   readonly topics: readonly { readonly topic: string; readonly offset: number; readonly epoch: string }[];

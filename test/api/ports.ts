@@ -12,7 +12,7 @@ import { findCredential } from "../../src/auth/sources.ts";
 import { compileAccess, DEFAULT_ACCESS } from "../../src/access.ts";
 import { authenticatorWith } from "../auth/tokens.ts";
 import { Addresses } from "../../src/hub/address.ts";
-import { findEndpoint } from "../../src/hub/endpoints.ts";
+import type { ConnectionStats } from "../../src/hub/stats.ts";
 import type { AuditEvent } from "../../src/observe/audit.ts";
 import { FakeClock } from "../support/clock.ts";
 
@@ -28,6 +28,17 @@ async function issueToken(account: Account): Promise<IssuedToken> {
     .sign(SECRET);
   return { token, expiresInS: 3_600 };
 }
+
+const COUNTED = {
+  active_connections: 0,
+  unique_users: 0,
+  connection_types: { general: 0, conversation: 0, web3: 0 },
+};
+const CONNECTIONS: ConnectionStats = {
+  websocket_manager: COUNTED,
+  authentication: { ...COUNTED, max_connections_per_user: 10 },
+  security: { authenticated_connections: 0, unique_authenticated_users: 0, max_connections_per_user: 10 },
+};
 
 /** The API over a store in a directory of its own, and everything it told its ports. */
 export class Rig {
@@ -53,9 +64,9 @@ export class Rig {
       },
       addresses: new Addresses({ trustedProxies: ["10.0.0.1"], forwardedHeader: "x-forwarded-for" }, () => {}),
       allowedOrigins: ["https://app.example"],
-      isEndpoint: (path) => findEndpoint(path) !== undefined,
       metrics: { token: null, open: true, render: async () => "up 1\n", contentType: "text/plain; version=0.0.4" },
       readiness: () => ({ ready: true, reasons: [] }),
+      stats: { connections: () => CONNECTIONS, rooms: () => ({ totalConnections: 0, totalRooms: 0, rooms: [] }) },
       clock: this.clock,
       audit: (event) => this.audited.push(event),
       logFailure: (error, correlationId) => this.failures.push({ error, correlationId }),

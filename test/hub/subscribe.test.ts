@@ -25,6 +25,9 @@ const WHO: Readonly<Record<string, Partial<Principal>>> = {
   follower: { roles: ["user"], follows: ["9"] },
 };
 
+/** The rules alone decide. */
+const alone = (): HubRig => new HubRig({}, undefined, {}, { authorizer: null });
+
 /** A code, or the type of the answer. */
 function outcome(answer: Readonly<Record<string, unknown>>): unknown {
   return answer["type"] === "error" ? answer["code"] : answer["type"];
@@ -78,14 +81,14 @@ describe("by default", () => {
 
   test.each(rows)("%s on %s", (who, topic, expected) => {
     const outcomes = frames.map((frame) => {
-      const rig = new HubRig();
+      const rig = alone();
       return outcome(rig.answer(someone(rig, who), { ...frame, topic }));
     });
     expect(outcomes).toEqual(expected);
   });
 
   test("a presence grant without the permission to read shows who is there, and no more", () => {
-    const rig = new HubRig();
+    const rig = alone();
     const onlooker = someone(rig, "onlooker");
     expect(rig.answer(onlooker, { type: "typing", topic: "conversation:42", isTyping: true })).toMatchObject({
       code: "FORBIDDEN",
@@ -119,7 +122,7 @@ describe("an error", () => {
     ];
     for (const frame of frames) {
       const texts = topics.map((topic) => {
-        const rig = new HubRig();
+        const rig = alone();
         const user = someone(rig, "user");
         // Somebody else is in one of them, and it has a history.
         rig.hub.rooms.join(rig.connect("8").connection, rig.hub.rooms.open("conversation:4"));

@@ -12,9 +12,10 @@ interface Timer {
 
 const TIMEOUT_MS = 4_500;
 
-/** The text of a client in `clients/`, with its host and token replaced. Each of them must occur. */
+/** The text of a client in `clients/`, with its host and token replaced. Each of them must occur. A script unless the name has an ending. */
 export function client(name: string, replacements: Readonly<Record<string, string>>): string {
-  let code = readFileSync(new URL(`clients/${name}.js`, import.meta.url), "utf8");
+  const file = name.includes(".") ? name : `${name}.js`;
+  let code = readFileSync(new URL(`clients/${file}`, import.meta.url), "utf8");
   for (const [from, to] of Object.entries(replacements)) {
     if (!code.includes(from)) throw new Error(`${name} does not mention ${from}`);
     code = code.replaceAll(from, to);
@@ -47,12 +48,12 @@ export class Page {
     const listen = (socket: WebSocket): void => this.#listen(socket);
     this.#context = createContext({
       WebSocket: class extends WebSocket {
-        constructor(url: string) {
-          super(url, ca === undefined ? {} : { tls: { ca } });
+        constructor(url: string, protocols: string[] = []) {
+          super(url, { protocols, ...(ca !== undefined && { tls: { ca } }) });
           listen(this);
         }
       },
-      console: { log, error: () => undefined },
+      console: { log, error: log },
       // Kept instead of waited for, so that a client's own pause passes when a test says so.
       setTimeout: (callback: () => void, delayMs: number) => this.#note(() => this.#timers.push({ callback, delayMs })),
       ...globals,

@@ -5,13 +5,15 @@ import type { Frame, SendResult, Socket } from "../../src/engine/engine.ts";
 import { Connection } from "../../src/hub/connection.ts";
 import { findEndpoint } from "../../src/hub/endpoints.ts";
 import { Hub, type HubOptions, type HubPorts } from "../../src/hub/hub.ts";
+import { readParameters } from "../../src/hub/parameters.ts";
+import type { Authorizer } from "../../src/hub/permission.ts";
 import type { AuditEvent } from "../../src/observe/audit.ts";
 import { createMetrics, type Metrics } from "../../src/observe/metrics.ts";
 import { sweepUnsent } from "../../src/hub/sweep.ts";
 import type { CloseCode } from "../../src/protocol/codes.ts";
-import type { Principal } from "../../src/protocol/principal.ts";
 import type { Codec } from "../../src/protocol/codec.ts";
 import { jsonCodec } from "../../src/protocol/json.ts";
+import type { Principal } from "../../src/protocol/principal.ts";
 import { authenticatorWith } from "../auth/tokens.ts";
 import { FakeClock } from "./clock.ts";
 import { readMessagePack } from "./msgpack-reader.ts";
@@ -151,6 +153,9 @@ export class HubRig {
   /** The next turn of the loop comes at once, unless a test takes it into its hands. */
   later = (run: () => void): void => run();
 
+  /** What the rules leave open is denied, unless a test says otherwise. */
+  authorize: Authorizer["check"] = () => false;
+
   /** `around` may stand between the hub and its broker. */
   constructor(
     options: Partial<HubOptions> = {},
@@ -204,7 +209,7 @@ export class HubRig {
         metrics: this.metrics,
         clock: this.clock,
         later: (run) => this.later(run),
-        authorizer: null,
+        authorizer: { check: (...asked) => this.authorize(...asked) },
         ...parts,
         report: (error, correlationId) => this.failures.push({ error, correlationId }),
       },
@@ -222,24 +227,32 @@ export class HubRig {
     codec: Codec = jsonCodec,
     fields: Partial<Principal> = {},
   ): { socket: KeptSocket; connection: Connection } {
-    const endpoint = findEndpoint("/ws");
-    if (endpoint === undefined) throw new Error("no endpoint");
+    const arrived = this.arrive("/ws", principal({ id: userId, username: userId, ...fields }), codec);
+    arrived.socket.take();
+    return arrived;
+  }
+
+  /** A connection whose token was good, on any endpoint. */
+  arrive(path: string, who: Principal, codec: Codec = jsonCodec): { socket: KeptSocket; connection: Connection } {
+    const found = findEndpoint(path);
+    if (found === undefined) throw new Error("no endpoint");
+    const { topics, echo } = readParameters(found, "");
     this.#count += 1;
     const connection = new Connection({
       id: `c${this.#count}`,
-      endpoint,
+      endpoint: found.endpoint,
       codec,
       client: { address: "192.0.2.1", key: "192.0.2.1", isProxied: false },
       sendsPingFrames: false,
       pingSlot: this.hub.nextPingSlot(),
-      principal: principal({ id: userId, username: userId, ...fields }),
+      principal: who,
+      ...{ topics, echo },
       userAgent: null,
     });
-    connection.user = this.hub.users.admit(userId);
+    connection.user = this.hub.users.admit(who.id);
     const socket = new KeptSocket(this.#topics);
     socket.opened((code) => this.hub.close(connection, code));
     this.hub.open(socket, connection);
-    socket.take();
     return { socket, connection };
   }
 

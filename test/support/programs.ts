@@ -34,6 +34,20 @@ export function program(name: string, debianPackage: string): Program {
   return { path, skipReason: path === null ? ` (needs ${name}: install the package ${debianPackage})` : "" };
 }
 
+/** A Python that has the module, which another one on the PATH may lack. */
+export function pythonWith(module: string, debianPackage: string): Program {
+  const candidates = [Bun.which("python3"), "/usr/bin/python3"].filter((path) => path !== null);
+  const path = candidates.find((python) => {
+    try {
+      return Bun.spawnSync([python, "-c", `import ${module}`], { stdio: ["ignore", "ignore", "ignore"] }).success;
+    } catch {
+      return false;
+    }
+  });
+  const skipReason = ` (needs ${debianPackage}: install the package ${debianPackage})`;
+  return path === undefined ? { path: null, skipReason } : { path, skipReason: "" };
+}
+
 const SKIP_REASON = /\(needs [^\s:]+: install the package ([^\s)]+)\)/;
 
 /** The package that a title with a `skipReason` names; null for any other title. */
