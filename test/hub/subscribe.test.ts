@@ -566,3 +566,38 @@ test("a broker that answers later changes none of this", async () => {
   expect(ada.socket.take().map(outcome)).toEqual(["subscribed", "subscribed", "subscribed", "FORBIDDEN"]);
   expect(ada.connection.rooms.map(({ topic }) => topic)).toEqual(["conversation:42", "room:a"]);
 });
+
+describe("in one topic", () => {
+  const topic = "conversation:42";
+
+  test("a user with three connections is there until the last of them has left, and leaves once", () => {
+    const rig = new HubRig({ presenceGraceMs: 0 });
+    const witness = rig.connect("8", undefined, { topics: granted("read") });
+    rig.answer(witness, { type: "subscribe", topic });
+    const three = [1, 2, 3].map(() => rig.connect("7", undefined, { topics: granted("read") }));
+    for (const one of three) expect(rig.answer(one, { type: "subscribe", topic })).toMatchObject({ userCount: 2 });
+    expect(witness.socket.take().map(({ type }) => type)).toEqual(["user_joined"]);
+    const [first, second, third] = three;
+    if (first === undefined || second === undefined || third === undefined) throw new Error("not three");
+    rig.receive(first.connection, { type: "unsubscribe", topic });
+    second.socket.end(1006);
+    expect(rig.answer(witness, { type: "presence", topic })).toMatchObject({ userCount: 2 });
+    third.socket.end(1000);
+    expect(witness.socket.take()).toMatchObject([{ type: "user_left", topic, data: { userId: "7" } }]);
+    expect(rig.answer(witness, { type: "presence", topic })).toMatchObject({ userCount: 1 });
+  });
+
+  test("a room that is named like another kind of topic gets nothing of that one", () => {
+    const rig = new HubRig();
+    const spy = rig.member("7", "user:8");
+    rig.answer(spy, { type: "join_room", roomSlug: "conversation:42" });
+    const names = ["user:8", topic, "wallet:8", "system:status"];
+    for (const name of names) void rig.hub.publish(name, { kind: "event", json: '{"type":"noted"' }, null);
+    expect(spy.socket.take().filter(({ type }) => type === "noted")).toEqual([]);
+    for (const name of names) {
+      expect(rig.answer(spy, { type: "publish", roomSlug: name, event: "noted" })).toMatchObject(
+        name === "user:8" || name === topic ? { type: "published", roomSlug: name } : { code: "NOT_A_MEMBER" },
+      );
+    }
+  });
+});
