@@ -71,7 +71,7 @@ function decide(
 
 /** Of its user's own topic every connection is one. */
 function isMember(hub: Hub, connection: Connection, principal: Principal, topic: string): boolean {
-  return isOwnTopic(principal, topic) || hub.joinedRoom(connection, topic) !== undefined;
+  return hub.joinedRoom(connection, topic) !== undefined || isOwnTopic(principal, topic);
 }
 
 function ask(
