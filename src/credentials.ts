@@ -1,12 +1,16 @@
 import { accountProblem, type Accounts, openAccounts } from "./auth/accounts.ts";
+import { type Authenticator, createAuthenticator, type Tickets } from "./auth/authenticate.ts";
 import { createIssuer, type Issuer } from "./auth/issue.ts";
+import { refusing } from "./auth/refusing.ts";
+import { isRevoked, type Revocations } from "./auth/revocations.ts";
 import { weakness } from "./auth/secret.ts";
 import { type Config, ConfigError } from "./config.ts";
 import { type Clock, systemClock } from "./observe/clock.ts";
 import { ProtocolError } from "./protocol/codes.ts";
 
-/** Accounts and tokens of this node's own, as its configuration says: for login, and for the command line. */
+/** Who is let in, and accounts and tokens of this node's own, as its configuration says: for the node, for login, and for the command line. */
 
+const VERIFIED_TOKENS = 50_000;
 const HMAC_ALGORITHMS = ["HS256", "HS384", "HS512"] as const;
 const ACCOUNT_RULES = {
   username: "1 to 64 of A-Z a-z 0-9 _ . -",
@@ -30,6 +34,39 @@ export async function openStore(config: Config, clock: Clock): Promise<Accounts>
       cause: error,
     });
   }
+}
+
+export interface Standing {
+  readonly accounts: Pick<Accounts, "wasRemoved"> | null;
+  readonly revocations: Revocations;
+  readonly tickets: Tickets;
+}
+
+/** Throws an `Error` that names the setting when keys, secret or algorithms cannot be used. */
+export function authenticatorOf(config: Config, clock: Clock, standing: Standing): Authenticator {
+  const { accounts, revocations, tickets } = standing;
+  const authenticator = createAuthenticator(
+    {
+      secret: config.jwtSecret,
+      publicKeyPem: config.jwtPublicKey,
+      jwksUrl: config.jwksUrl,
+      algorithms: config.jwtAlgorithms,
+      issuer: config.jwtIssuer,
+      audience: config.jwtAudience,
+      typ: config.jwtTyp,
+      userIdClaim: config.jwtUserIdClaim,
+      clockToleranceS: config.clockToleranceS,
+      maxTokenLifetimeS: config.maxTokenLifetimeS,
+      defaultRole: config.defaultRole,
+      authFailuresPerMinute: config.authFailuresPerMinute,
+      verifiedCacheSize: VERIFIED_TOKENS,
+      tickets,
+    },
+    clock,
+  );
+  return refusing(authenticator, (principal) => {
+    return isRevoked(principal, revocations) || accounts?.wasRemoved(principal.id) === true;
+  });
 }
 
 /** Null without a secret: tokens of this node's own need one. */

@@ -2,22 +2,26 @@ import { compileAccess } from "./access.ts";
 import { type Api, createApi } from "./api/app.ts";
 import { errorResponse } from "./api/errors.ts";
 import type { Accounts } from "./auth/accounts.ts";
-import { type Authenticator, createAuthenticator } from "./auth/authenticate.ts";
+import type { Authenticator } from "./auth/authenticate.ts";
 import { hookOf } from "./auth/authorizer-hook.ts";
 import { createOriginPolicy, type OriginPolicy } from "./auth/origin.ts";
-import { refusingRemoved } from "./auth/removed.ts";
 import { findCredential } from "./auth/sources.ts";
+import { OneTimeTickets } from "./auth/tickets.ts";
 import { MemoryBroker } from "./broker/memory.ts";
+import { MemoryRevocations } from "./broker/memory-revocations.ts";
+import { MemoryTickets } from "./broker/memory-tickets.ts";
 import { type Config, ConfigError } from "./config.ts";
-import { issuerOf, openStore } from "./credentials.ts";
+import { authenticatorOf, issuerOf, openStore } from "./credentials.ts";
 import { createBunEngine } from "./engine/bun.ts";
 import type { Engine, Handler } from "./engine/engine.ts";
 import { Addresses } from "./hub/address.ts";
+import { clearPermissions, setPermissions } from "./hub/changed-permissions.ts";
 import type { Connection } from "./hub/connection.ts";
 import { Drain } from "./hub/drain.ts";
 import { Handshakes } from "./hub/handshakes.ts";
 import { tickMs } from "./hub/heartbeat.ts";
 import { Hub } from "./hub/hub.ts";
+import { revoke } from "./hub/revocation.ts";
 import { connectionStats, roomStats } from "./hub/stats.ts";
 import { sweepUnsent, UNSENT_SWEEP_MS } from "./hub/sweep.ts";
 import { isOverloaded } from "./hub/overload.ts";
@@ -54,7 +58,6 @@ const UNNAMED_PROXY =
   "a peer sends the forwarded header but is not in TRUSTED_PROXIES: its clients have no per-address limits";
 const FLUSH_MS = 2_000;
 const HTTP_BODY_BYTES = 65_536;
-const VERIFIED_TOKENS = 50_000;
 const OVERLOADED_RETRY_MS = 2_000;
 const STDOUT = 1;
 /** No close code at all, and no close frame: how most connections end. */
@@ -66,7 +69,9 @@ export async function startNode(config: Config, parts: NodeParts = {}): Promise<
   const origins = configured(() => createOriginPolicy(config.allowedOrigins));
   const addresses = configured(() => new Addresses(config, (peer) => log.warn({ peer }, UNNAMED_PROXY)));
   const accounts = config.accounts === "off" ? null : await openStore(config, clock);
-  const authenticator = configured(() => authenticatorOf(config, clock, accounts));
+  const revocations = new MemoryRevocations(clock);
+  const tickets = new OneTimeTickets(new MemoryTickets(clock), clock);
+  const authenticator = configured(() => authenticatorOf(config, clock, { accounts, revocations, tickets }));
 
   const access = compileAccess(config.access);
   const authorizer = hookOf(config, { clock, access, metrics, log });
@@ -75,7 +80,7 @@ export async function startNode(config: Config, parts: NodeParts = {}): Promise<
   const hub: Hub = new Hub(config, {
     engine: { publish: (topic, frame) => engine.publish(topic, frame) },
     later: (run) => void setImmediate(run),
-    ...{ access, authorizer, broker, authenticator, audit, metrics, clock, report },
+    ...{ access, authorizer, broker, authenticator, revocations, audit, metrics, clock, report },
   });
   bindGauges(hub);
   const drain = new Drain(config, hub, clock, (fields, message) => log.info(fields, message));
@@ -96,7 +101,7 @@ export async function startNode(config: Config, parts: NodeParts = {}): Promise<
     },
   });
   const api = apiOf({
-    ...{ config, clock, accounts, authenticator, addresses, origins, metrics, audit, report, hub },
+    ...{ config, clock, accounts, authenticator, tickets, addresses, origins, metrics, audit, report, hub },
     readiness: () =>
       reasonsAgainst({ draining: !drain.isReady, broker: !broker.ready, keys: !authenticator.keysReady }),
   });
@@ -214,34 +219,12 @@ function configured<T>(build: () => T): T {
   }
 }
 
-function authenticatorOf(config: Config, clock: Clock, accounts: Accounts | null): Authenticator {
-  const authenticator = createAuthenticator(
-    {
-      secret: config.jwtSecret,
-      publicKeyPem: config.jwtPublicKey,
-      jwksUrl: config.jwksUrl,
-      algorithms: config.jwtAlgorithms,
-      issuer: config.jwtIssuer,
-      audience: config.jwtAudience,
-      typ: config.jwtTyp,
-      userIdClaim: config.jwtUserIdClaim,
-      clockToleranceS: config.clockToleranceS,
-      maxTokenLifetimeS: config.maxTokenLifetimeS,
-      defaultRole: config.defaultRole,
-      authFailuresPerMinute: config.authFailuresPerMinute,
-      verifiedCacheSize: VERIFIED_TOKENS,
-      tickets: null,
-    },
-    clock,
-  );
-  return accounts === null ? authenticator : refusingRemoved(authenticator, accounts);
-}
-
 interface ApiParts {
   readonly config: Config;
   readonly clock: Clock;
   readonly accounts: Accounts | null;
   readonly authenticator: Authenticator;
+  readonly tickets: OneTimeTickets;
   readonly hub: Hub;
   readonly addresses: Addresses;
   readonly origins: OriginPolicy;
@@ -263,7 +246,7 @@ function apiOf({
   readiness,
   ...parts
 }: ApiParts): Api {
-  const { authenticator, hub } = parts;
+  const { authenticator, tickets, hub } = parts;
   const issue = accounts === null ? null : issuerOf(config, clock);
   return createApi({
     accounts:
@@ -271,8 +254,17 @@ function apiOf({
         ? null
         : { store: accounts, canRegister: config.accounts === "on", issueToken: issue },
     callers: {
-      ...{ apiKey: config.apiKey, authenticator, access: hub.access, origins },
+      ...{ apiKey: config.apiKey, authenticator, origins },
+      access: {
+        hasPermission: (bearer, name) => hub.access.hasPermission(hub.overrides.apply(bearer), name),
+      },
       findCredential: (view) => findCredential(view, config, true),
+    },
+    tickets,
+    revocation: { revoke: (order, actor) => revoke(hub, order, actor) },
+    permissions: {
+      set: (userId, change, actor) => setPermissions(hub, userId, change, actor),
+      clear: (userId, actor) => clearPermissions(hub, userId, actor),
     },
     addresses,
     allowedOrigins: origins.allowed,

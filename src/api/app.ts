@@ -12,8 +12,11 @@ import { errorResponse, type LogFailure, toProtocolError } from "./errors.ts";
 import { healthRoutes, type Readiness } from "./health.ts";
 import { type IssuedToken, Login } from "./login.ts";
 import { type MetricsPorts, metricsRoutes } from "./metrics.ts";
+import { type PermissionPorts, permissionRoutes } from "./permissions.ts";
+import { type RevocationPorts, revocationRoutes } from "./revocation.ts";
 import { type StatsPorts, statsRoutes } from "./stats.ts";
 import { answerRoute, type Peer, type Route } from "./route.ts";
+import { type TicketPorts, ticketRoutes } from "./ticket.ts";
 
 /** The HTTP API as one function from request to response, whatever engine it came through. */
 
@@ -28,6 +31,9 @@ export interface ApiPorts {
   /** null leaves login and registration out. */
   readonly accounts: AccountPorts | null;
   readonly callers: CallerPorts;
+  readonly tickets: TicketPorts;
+  readonly revocation: RevocationPorts;
+  readonly permissions: PermissionPorts;
   readonly addresses: Addresses;
   /** Normalised: `OriginPolicy.allowed`. */
   readonly allowedOrigins: readonly string[];
@@ -93,6 +99,9 @@ export function createApi(ports: ApiPorts): Api {
     ...metricsRoutes(ports.metrics),
     ...statsRoutes(ports.stats, () => clock.now()),
     ...(login === null ? [] : login.routes(ports.accounts?.canRegister === true)),
+    ...ticketRoutes(ports.tickets),
+    ...revocationRoutes(ports.revocation),
+    ...permissionRoutes(ports.permissions),
   ];
   app.get("/", (context) => context.text(ROOT_PAGE));
   for (const route of routes) {

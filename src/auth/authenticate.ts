@@ -13,6 +13,8 @@ import { VerifiedTokens } from "./verified.ts";
 export interface Tickets {
   /** The ticket is spent by this. Null when it is unknown, used or too old. Rejects with UNAVAILABLE when its store is away. */
   redeem(ticket: string): Principal | null | Promise<Principal | null>;
+  /** Frees what is old. */
+  sweep(): void;
 }
 
 export interface AuthOptions extends KeyOptions, ClaimRules {
@@ -34,6 +36,8 @@ export interface Authenticator {
   authenticate(credential: Credential, addressKey: string | null): Principal | Promise<Principal>;
   /** The same for the bare token of an `auth`, `refresh` or `subscribe` frame, or of an HTTP request. */
   verify(token: string, addressKey: string | null): Principal | Promise<Principal>;
+  /** Whether someone who was verified before would be turned away by now: the token was revoked, the account removed. */
+  isRefused(principal: Principal): boolean;
   /** To be called once a second: frees what is old, and fetches remote keys when they are due. */
   sweep(): void;
   /** False while there are no keys to verify with, which can only be while a remote key set is away. */
@@ -87,7 +91,12 @@ class TokenAuthenticator implements Authenticator {
     return this.#accept(parsed, digest, this.#verified.generation, Number.POSITIVE_INFINITY);
   }
 
+  isRefused(): boolean {
+    return false;
+  }
+
   sweep(): void {
+    this.#tickets?.sweep();
     this.#failures.sweep();
     this.#verified.sweep();
     this.#keys.sweep();

@@ -35,10 +35,18 @@ const label = v.pipe(
   v.maxLength(MAX_NAME_LENGTH),
   v.check((text) => text.isWellFormed()),
 );
-const tokenId = v.pipe(v.string(), v.minLength(1), v.maxLength(256));
-const userId = v.union([v.string(), v.pipe(v.number(), v.safeInteger())]);
+export const tokenId = v.pipe(v.string(), v.minLength(1), v.maxLength(256));
+export const userId = v.union([v.string(), v.pipe(v.number(), v.safeInteger())]);
 const seconds = v.pipe(v.number(), v.finite());
 const actions = v.array(v.picklist(["read", "write", "presence"] satisfies GrantedAction[]));
+
+export const roleNames = v.pipe(v.array(label), v.maxLength(MAX_ROLES));
+export const permissionNames = v.array(label);
+export const topicGrants = v.pipe(
+  v.unknown(),
+  v.check((value) => !Array.isArray(value)),
+  v.record(v.string(), actions),
+);
 
 const claimsSchema = v.object({
   exp: v.pipe(v.number(), v.safeInteger()),
@@ -52,15 +60,9 @@ const claimsSchema = v.object({
   preferred_username: v.optional(v.string()),
   name: v.optional(v.string()),
   role: v.optional(label),
-  roles: v.optional(v.pipe(v.array(label), v.maxLength(MAX_ROLES))),
-  permissions: v.optional(v.array(label)),
-  topics: v.optional(
-    v.pipe(
-      v.unknown(),
-      v.check((value) => !Array.isArray(value)),
-      v.record(v.string(), actions),
-    ),
-  ),
+  roles: v.optional(roleNames),
+  permissions: v.optional(permissionNames),
+  topics: v.optional(topicGrants),
   follows: v.optional(v.pipe(v.array(userId), v.maxLength(MAX_FOLLOWS))),
   isActive: v.optional(v.boolean()),
 });

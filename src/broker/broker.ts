@@ -1,8 +1,9 @@
 import type { MessageBody } from "../protocol/codec.ts";
+import type { Principal } from "../protocol/principal.ts";
 
 /**
- * How nodes share: the port between the hub and whatever carries messages. `memory.ts` serves one node.
- * The suite in `test/contract/broker.ts` holds every promise that this file makes.
+ * How nodes share: the ports between a node and whatever carries messages and keeps what all nodes must know. The `memory` files
+ * serve one node. The suites in `test/contract/` hold every promise that this file makes.
  */
 
 /** A place in a topic's stream. Offsets rise by one from 1; 0 is before the first. Another epoch is another stream. */
@@ -63,4 +64,46 @@ export interface Broker {
   /** Message ids that were forgotten before their time, since the start: a repeated message may have come twice. */
   readonly droppedMessageIds: number;
   stop(): Promise<void>;
+}
+
+/** One-time tickets that were given out and not used yet, by the digest of the ticket: nowhere is a ticket itself kept. */
+export interface TicketStore {
+  /**
+   * Keeps who the ticket stands for, for so long. Throws or rejects RATE_LIMITED with `retryAfterMs` while the user has as many open
+   * ones as it may, OVERLOADED when there is no room for more, UNAVAILABLE when the store is away.
+   */
+  add(digest: string, holder: Principal, lifeMs: number): void | Promise<void>;
+  /**
+   * Spends a ticket: of all calls with one digest, at once and on whatever node, one gets the holder. Null when it is unknown, spent or
+   * too old. Throws or rejects UNAVAILABLE.
+   */
+  take(digest: string): Principal | null | Promise<Principal | null>;
+  /** Drops what is too old; called once a second. */
+  sweep(): void;
+}
+
+/** What a revocation goes by: one token, one session, or one user. */
+export type RevocationKind = "jti" | "sid" | "sub";
+
+export interface Revocation {
+  readonly kind: RevocationKind;
+  readonly value: string;
+  /** Meant are the tokens that were issued up to then. Wall clock; null: all of them. */
+  readonly issuedBeforeMs: number | null;
+  /** When the last of them has ended, so that the revocation can be forgotten. Wall clock. */
+  readonly untilMs: number;
+}
+
+export interface RevocationStore {
+  /**
+   * From its return, or the end of its promise, on `find` knows it. Two of the same kind and value become one that means the tokens of
+   * both. Throws or rejects OVERLOADED when there is no room for another, UNAVAILABLE when it cannot be kept.
+   */
+  add(revocation: Revocation): void | Promise<void>;
+  /** Never waits, since it is asked about every token: a store that nodes share has a copy on each of them. Null when it is past its end. */
+  find(kind: RevocationKind, value: string): Revocation | null;
+  /** Revocations that are kept, with those that are past their end and not swept yet. */
+  readonly size: number;
+  /** Drops what is past its end; called once a second. */
+  sweep(): void;
 }

@@ -12,6 +12,14 @@ interface Refused {
   readonly userId?: string | null;
 }
 
+/** Who gave an order about users: the backend by its key or a token, the application that this node is part of, or the node itself. */
+export interface Actor {
+  readonly by: "key" | "token" | "application" | "node";
+  readonly userId: string | null;
+  readonly address: string | null;
+  readonly userAgent: string | null;
+}
+
 type About = Readonly<Record<string, string | number>>;
 
 /** What is said about a credential, rather than about the place where it was shown. */
@@ -57,6 +65,11 @@ export class AuditTrail {
     if (VERDICTS.has(code)) this.#metrics.authentications.add(code);
     const event = ERRORS[code].status === 401 ? "auth.failed" : "connection.refused";
     this.#audit.record({ event, connectionId, userId, address: client.address, userAgent, result: "refused", code });
+  }
+
+  /** An order that was carried out. */
+  commanded(event: AuditEventName, { by, ...actor }: Actor, about: About): void {
+    this.#audit.record({ event, ...actor, result: "ok", code: "OK", about: { by, ...about } });
   }
 
   slowConsumer(connection: Connection): void {

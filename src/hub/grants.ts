@@ -1,12 +1,20 @@
-import type { GrantedAction } from "../protocol/principal.ts";
+import { isGranted } from "../access.ts";
+import type { GrantedAction, Principal } from "../protocol/principal.ts";
+import type { Connection } from "./connection.ts";
+import type { Hub } from "./hub.ts";
 
 /** The backend's word goes before every rule; a token's is what its issuer granted by name, for the rules that ask for that. */
 export type Grantor = "backend" | "token";
 
-export interface Grant {
+interface Grant {
   readonly actions: readonly GrantedAction[];
-  /** Wall clock; infinite for what does not end by itself. */
+  /** Wall clock, with the tolerance of its token's end; infinite for what does not end by itself. */
   readonly untilMs: number;
+}
+
+export interface TokenGrant extends Grant {
+  /** The second token that grants it. */
+  readonly token: Principal;
 }
 
 /**
@@ -15,7 +23,7 @@ export interface Grant {
  */
 export class Grants {
   readonly #byBackend = new Map<string, Grant>();
-  readonly #byToken = new Map<string, Grant>();
+  readonly #byToken = new Map<string, TokenGrant>();
 
   get size(): number {
     return this.#byBackend.size + this.#byToken.size;
@@ -26,8 +34,8 @@ export class Grants {
     this.#byBackend.set(topic, { actions, untilMs });
   }
 
-  /** What the last token granted is replaced; undefined takes it away. Returns what it was. */
-  setByToken(topic: string, grant: Grant | undefined): Grant | undefined {
+  /** In place of what the last token granted; undefined takes that away. Returns what it was. */
+  setByToken(topic: string, grant: TokenGrant | undefined): TokenGrant | undefined {
     const before = this.#byToken.get(topic);
     if (grant === undefined) this.#byToken.delete(topic);
     else this.#byToken.set(topic, grant);
@@ -47,18 +55,55 @@ export class Grants {
 
   /** Forgets what has ended, and says which topics that was. */
   expire(nowMs: number): string[] {
-    const ended: string[] = [];
-    for (const grants of [this.#byBackend, this.#byToken]) {
-      for (const [topic, { untilMs }] of grants) {
-        if (untilMs > nowMs) continue;
-        grants.delete(topic);
-        ended.push(topic);
-      }
+    const hasEnded = ({ untilMs }: Grant): boolean => untilMs <= nowMs;
+    return [...drop(this.#byBackend, hasEnded), ...drop(this.#byToken, hasEnded)];
+  }
+
+  /** Forgets what tokens have granted that grant nothing any more, and says which topics that was. */
+  withdraw(isWithdrawn: (token: Principal) => boolean): string[] {
+    return drop(this.#byToken, ({ token }) => isWithdrawn(token));
+  }
+
+  /** What tokens grant, found out again. */
+  renew(actionsOf: (token: Principal, topic: string) => readonly GrantedAction[]): void {
+    for (const [topic, grant] of this.#byToken) {
+      const actions = actionsOf(grant.token, topic);
+      if (actions.length === 0) this.#byToken.delete(topic);
+      else this.#byToken.set(topic, { ...grant, actions });
     }
-    return ended;
   }
 }
 
 function allows(grant: Grant | undefined, action: GrantedAction, nowMs: number): boolean {
   return grant !== undefined && nowMs < grant.untilMs && grant.actions.includes(action);
+}
+
+function drop<T>(grants: Map<string, T>, isOver: (grant: T) => boolean): string[] {
+  const topics = [...grants].filter(([, grant]) => isOver(grant)).map(([topic]) => topic);
+  for (const topic of topics) grants.delete(topic);
+  return topics;
+}
+
+const ACTIONS: readonly GrantedAction[] = ["read", "write", "presence"];
+
+/** What a second token grants on a topic by name. Where the backend has changed the user's topics, no token says anything about them. */
+export function actionsGrantedBy(hub: Hub, token: Principal, topic: string): readonly GrantedAction[] {
+  const { topics } = hub.overrides.apply(token);
+  return ACTIONS.filter((action) => isGranted(topics, action, topic));
+}
+
+/** After a change of the user's permissions: what its second tokens grant now. */
+export function renewGrants(hub: Hub, connection: Connection): void {
+  connection.grants?.renew((token, topic) => actionsGrantedBy(hub, token, topic));
+  freeIfEmpty(connection);
+}
+
+/** Its grants on a topic that it has left. */
+export function dropGrants(connection: Connection, topic: string): void {
+  connection.grants?.delete(topic);
+  freeIfEmpty(connection);
+}
+
+export function freeIfEmpty(connection: Connection): void {
+  if (connection.grants?.size === 0) connection.grants = null;
 }

@@ -1,6 +1,6 @@
 import type { Access } from "../access.ts";
 import type { Authenticator } from "../auth/authenticate.ts";
-import type { Broker, Identity, Position, Positioned } from "../broker/broker.ts";
+import type { Broker, Identity, Position, Positioned, RevocationStore } from "../broker/broker.ts";
 import type { Engine, Socket } from "../engine/engine.ts";
 import type { Audit } from "../observe/audit.ts";
 import type { Clock } from "../observe/clock.ts";
@@ -11,11 +11,14 @@ import type { Codec, EncodedFields, MessageBody } from "../protocol/codec.ts";
 import type { Terms, UnsubscribeCode } from "../protocol/frames.ts";
 import { nameOf } from "../protocol/topic.ts";
 import { AuditTrail } from "./audit-trail.ts";
+import { sweepPermissions } from "./changed-permissions.ts";
 import type { Connection } from "./connection.ts";
 import { EncodedAnswers } from "./encoded-answers.ts";
 import { enter } from "./entry.ts";
+import { dropGrants } from "./grants.ts";
 import type { HeartbeatOptions } from "./heartbeat.ts";
 import { slotsOf, tickMs } from "./heartbeat.ts";
+import { Overrides } from "./overrides.ts";
 import { PendingPlaces } from "./pending.ts";
 import type { Authorizer } from "./permission.ts";
 import { departureOf, Presence } from "./presence.ts";
@@ -40,6 +43,7 @@ export interface HubOptions extends HeartbeatOptions {
   readonly presenceFullMax: number;
   readonly presenceGraceMs: number;
   readonly clockToleranceS: number;
+  readonly maxTokenLifetimeS: number | null;
 }
 
 export interface HubPorts {
@@ -47,6 +51,8 @@ export interface HubPorts {
   readonly broker: Broker;
   readonly access: Access;
   readonly authenticator: Authenticator;
+  /** What the authenticator refuses by. */
+  readonly revocations: RevocationStore;
   readonly audit: Audit;
   readonly metrics: Metrics;
   readonly clock: Clock;
@@ -70,6 +76,8 @@ export class Hub {
   readonly broker: Broker;
   readonly access: Access;
   readonly authenticator: Authenticator;
+  readonly revocations: RevocationStore;
+  readonly overrides = new Overrides();
   readonly metrics: Metrics;
   readonly clock: Clock;
   readonly report: (error: unknown, correlationId: string) => void;
@@ -98,6 +106,7 @@ export class Hub {
     this.broker = ports.broker;
     this.access = ports.access;
     this.authenticator = ports.authenticator;
+    this.revocations = ports.revocations;
     this.metrics = ports.metrics;
     this.clock = ports.clock;
     this.report = ports.report;
@@ -220,6 +229,8 @@ export class Hub {
     this.broker.sweep();
     this.answers.sweep();
     this.authenticator.sweep();
+    this.revocations.sweep();
+    sweepPermissions(this);
   }
 
   publish(topic: string, body: MessageBody, identity: Identity | null): Position | Promise<Position> {
@@ -258,7 +269,7 @@ export class Hub {
 
   /** Leaves a topic on the client's request; nothing happens when it is not in it. */
   leaveTopic(connection: Connection, topic: string): void {
-    connection.grants?.delete(topic);
+    dropGrants(connection, topic);
     const room = this.joinedRoom(connection, topic);
     if (room === undefined || connection.principal === null) return;
     this.rooms.leave(connection, room);

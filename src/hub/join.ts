@@ -21,27 +21,39 @@ export interface Join {
   readonly answer: (joined: Joined) => ServerFrame;
 }
 
+/** Throws or rejects FORBIDDEN, NOT_A_MEMBER, TOPIC_LIMIT. */
+export function joinWhenAllowed(hub: Hub, connection: Connection, join: Join): void | Promise<void> {
+  const go = (): void | Promise<void> => joinTopic(hub, connection, principalOf(connection), join);
+  const asked = requireAccess(hub, connection, "read", join.topic);
+  return asked === undefined ? go() : asked.then(go);
+}
+
 /**
  * Joining a joined topic answers again, with what was missed too, and announces nobody; so does the user's own topic, which every one of its
- * connections receives anyway. Throws TOPIC_LIMIT; rejects like `requireAccess` when the permissions changed meanwhile.
+ * connections receives anyway. Throws TOPIC_LIMIT; rejects like `joinWhenAllowed` when the broker was asked and the topic may not be read any more.
  */
 export function joinTopic(hub: Hub, connection: Connection, principal: Principal, join: Join): void | Promise<void> {
   const { topic, recover } = join;
   const { maxTopicsPerConnection: limit } = hub.options;
   const isNew = !isOwnTopic(principal, topic) && hub.joinedRoom(connection, topic) === undefined;
   if (isNew && isFull(connection, principal, limit)) throw new ProtocolError("TOPIC_LIMIT", { limit });
-  const finish = (recovery: Recovery): void | Promise<void> => {
-    if (connection.state === "gone") return;
-    if (connection.principal !== principal) return joinAgain(hub, connection, join);
-    if (isOwnTopic(principal, topic)) return answerOwn(hub, connection, join, recovery);
-    return finishJoin(hub, connection, principal, join, recovery);
-  };
   if (recover === undefined) {
     const position = hub.broker.position(topic);
-    return position instanceof Promise ? position.then(freshStart).then(finish) : finish(freshStart(position));
+    if (!(position instanceof Promise)) return finishJoin(hub, connection, principal, join, freshStart(position));
+    return position.then((known) => finishLater(hub, connection, join, freshStart(known)));
   }
   const history = hub.broker.history(topic, recover, Number.POSITIVE_INFINITY);
-  return history instanceof Promise ? history.then(recoveryOf).then(finish) : finish(recoveryOf(history));
+  if (!(history instanceof Promise)) return finishJoin(hub, connection, principal, join, recoveryOf(history));
+  return history.then((known) => finishLater(hub, connection, join, recoveryOf(known)));
+}
+
+/** While the broker was asked, the user's permissions may have changed, or a grant may have ended: what may be read now decides. */
+function finishLater(hub: Hub, connection: Connection, join: Join, recovery: Recovery): void | Promise<void> {
+  if (connection.state === "gone") return;
+  const asked = requireAccess(hub, connection, "read", join.topic);
+  // Another wait: the topic has gone on meanwhile.
+  if (asked !== undefined) return asked.then(() => joinTopic(hub, connection, principalOf(connection), join));
+  return finishJoin(hub, connection, principalOf(connection), join, recovery);
 }
 
 /** Topics that it receives without asking do not count, whether or not it has left them. */
@@ -49,13 +61,6 @@ function isFull(connection: Connection, principal: Principal, limit: number): bo
   if (connection.rooms.length < limit) return false;
   const automatic = new Set([...automaticTopicsOf(principal), ...connection.topics]);
   return connection.rooms.filter((room) => !automatic.has(room.topic)).length >= limit;
-}
-
-/** While the broker was asked, the user's permissions changed: those of now decide. */
-function joinAgain(hub: Hub, connection: Connection, join: Join): void | Promise<void> {
-  const again = (): void | Promise<void> => joinTopic(hub, connection, principalOf(connection), join);
-  const asked = requireAccess(hub, connection, "read", join.topic);
-  return asked === undefined ? again() : asked.then(again);
 }
 
 /** In one step: the others hear of the joiner, the joiner gets the answer, and live messages go on behind that position. */
@@ -67,6 +72,8 @@ function finishJoin(
   recovery: Recovery,
 ): void | Promise<void> {
   const { topic } = join;
+  if (connection.state === "gone") return;
+  if (isOwnTopic(principal, topic)) return answerOwn(hub, connection, join, recovery);
   const room = hub.rooms.open(topic);
   const isMember = connection.rooms.includes(room);
   const hasPresence = hub.access.hasPresence(topic);

@@ -1,4 +1,3 @@
-import type { Decision } from "../access.ts";
 import type { GrantedAction, Principal } from "../protocol/principal.ts";
 import type { Connection } from "./connection.ts";
 import type { Hub } from "./hub.ts";
@@ -30,23 +29,25 @@ export function isAllowed(
   if (principal === null) return false;
   const startedMs = hub.clock.monotonic();
   const decision = decide(hub, connection, principal, action, topic);
-  const answer =
-    decision === "ask"
-      ? ask(hub, connection, principal, action === "history" ? "read" : action, topic)
-      : decision === "yes";
+  const answer = decision === "ask" ? ask(hub, connection, principal, action, topic) : decision === "yes";
   if (!(answer instanceof Promise)) {
     time(hub, startedMs);
     return answer;
   }
-  return answer.then((isGranted) => {
+  return answer.then((known) => {
     time(hub, startedMs);
     // What was asked about the permissions of before says nothing about those of now.
-    return connection.principal === principal ? isGranted : isAllowed(hub, connection, action, topic);
+    return known ?? isAllowed(hub, connection, action, topic);
   });
 }
 
 function time(hub: Hub, startedMs: number): void {
   hub.metrics.permissionCheck.observe((hub.clock.monotonic() - startedMs) / 1_000);
+}
+
+/** What was said is for whoever may read. */
+function grantedAction(action: Request): GrantedAction {
+  return action === "history" ? "read" : action;
 }
 
 function decide(
@@ -57,10 +58,9 @@ function decide(
   topic: string,
 ): "yes" | "no" | "ask" {
   const { grants } = connection;
-  const granted = action === "history" ? "read" : action;
-  const grant = grants === null ? null : grants.find(topic, granted, hub.clock.now());
+  const grant = grants === null ? null : grants.find(topic, grantedAction(action), hub.clock.now());
   if (grant === "backend") return "yes";
-  const decision: Decision = hub.access.may(principal, action, topic, grant === "token");
+  const decision = hub.access.may(principal, action, topic, grant === "token");
   if (decision === "yes") return "yes";
   if (decision === "members") return isMember(hub, connection, principal, topic) ? "yes" : "no";
   // Who is in a topic sees who else is, and what was said, where there is any of it.
@@ -74,31 +74,34 @@ function isMember(hub: Hub, connection: Connection, principal: Principal, topic:
   return hub.joinedRoom(connection, topic) !== undefined || isOwnTopic(principal, topic);
 }
 
+/** Null: the user's permissions have changed meanwhile. */
 function ask(
   hub: Hub,
   connection: Connection,
   principal: Principal,
-  action: GrantedAction,
+  request: Request,
   topic: string,
-): boolean | Promise<boolean> {
+): boolean | Promise<boolean | null> {
   const { authorizer } = hub;
   if (authorizer === null) return false;
-  const known = connection.verdicts?.get(action, topic, hub.clock.monotonic()) ?? null;
+  const action = grantedAction(request);
+  const verdicts = (connection.verdicts ??= new Verdicts());
+  const known = verdicts.get(action, topic, hub.clock.monotonic());
   if (known !== null) return known;
   const keep = (isGranted: boolean, hasFailed: boolean): boolean => {
-    // Its permissions may have changed meanwhile.
-    if (connection.principal === principal) {
-      connection.verdicts ??= new Verdicts();
-      connection.verdicts.set(action, topic, isGranted, hasFailed, hub.clock.monotonic());
-    }
+    verdicts.set(action, topic, isGranted, hasFailed, hub.clock.monotonic());
     return isGranted;
   };
+  const keepUnlessChanged = (isGranted: boolean, hasFailed: boolean): boolean | null => {
+    return connection.verdicts === verdicts ? keep(isGranted, hasFailed) : null;
+  };
   try {
-    const answer = authorizer.check(principal, action, topic);
+    // Not the same object after a change: nobody is to share an answer that was asked for before it.
+    const answer = authorizer.check(verdicts.isAfterChange ? { ...principal } : principal, action, topic);
     if (!(answer instanceof Promise)) return keep(answer, false);
     return answer.then(
-      (isGranted) => keep(isGranted, false),
-      () => keep(false, true),
+      (isGranted) => keepUnlessChanged(isGranted, false),
+      () => keepUnlessChanged(false, true),
     );
   } catch {
     return keep(false, true);

@@ -57,7 +57,8 @@ function admit(hub: Hub, connection: Connection, principal: Principal, id: Frame
   } catch (error) {
     return refuse(hub, connection, asProtocolError(error, hub.report), id, principal.id);
   }
-  connection.principal = principal;
+  connection.bearer = principal;
+  connection.principal = hub.overrides.apply(principal);
   hub.authenticated(connection);
   return greet(hub, connection, principal, connection.endpoint.greeting, id);
 }
@@ -118,13 +119,17 @@ export function greet(
 function finishGreeting(
   hub: Hub,
   connection: Connection,
-  principal: Principal,
+  holder: Principal,
   type: "connected" | "auth_success",
   topics: readonly string[],
   positions: readonly Position[],
   id: FrameId | undefined,
-): void {
+): void | Promise<void> {
   if (connection.state !== "open") return;
+  // From here on whoever ends a user's tokens or changes its permissions finds the connection. What happened before is made up for.
+  const bearer = connection.bearer ?? holder;
+  if (hub.authenticator.isRefused(bearer)) return connection.close(4003, "REVOKED");
+  const principal = hub.overrides.apply(bearer);
   const greeting: Greeting = {
     type,
     protocol: 1,
@@ -148,6 +153,9 @@ function finishGreeting(
   hub.attachToUser(connection);
   connection.sendWith(greeting, hub.termsIn(connection.codec));
   joinAll(hub, connection, principal, topics);
+  if (principal === connection.principal) return;
+  const lost = recheck(hub, connection, principal, "FORBIDDEN");
+  if (lost instanceof Promise) return lost.then(() => undefined);
 }
 
 /** A loop and no `map`: every handshake runs it, mostly for one topic. */
@@ -205,10 +213,12 @@ function finishRefresh(
 ): void | Promise<void> {
   if (connection.state !== "open" || connection.principal === null) return;
   if (principal.id !== connection.principal.id) throw new ProtocolError("FORBIDDEN");
+  // It may have been revoked while it was checked.
+  if (hub.authenticator.isRefused(principal)) throw new ProtocolError("AUTH_FAILED");
   connection.bearer = principal;
   connection.wasExpiryAnnounced = false;
   hub.metrics.authentications.add("OK");
-  const lost = recheck(hub, connection, principal, "FORBIDDEN");
+  const lost = recheck(hub, connection, hub.overrides.apply(principal), "FORBIDDEN");
   const finish = (known: readonly string[]): void | Promise<void> =>
     answerRefresh(hub, connection, principal, known, id, answer);
   return lost instanceof Promise ? lost.then(finish) : finish(lost);

@@ -1,17 +1,14 @@
-import { isGranted } from "../access.ts";
 import { ProtocolError } from "../protocol/codes.ts";
-import type { GrantedAction, Principal } from "../protocol/principal.ts";
+import type { Principal } from "../protocol/principal.ts";
 import type { Connection } from "./connection.ts";
-import { type Grant, Grants } from "./grants.ts";
+import { actionsGrantedBy, freeIfEmpty, Grants, type TokenGrant } from "./grants.ts";
 import { principalOf } from "./guards.ts";
 import type { Hub } from "./hub.ts";
-import { isAllowed } from "./permission.ts";
 
 /** The `token` of a `subscribe`: what a second token of the same user grants by name on that one topic, for this connection. */
 
 /** What is wrong with a token makes no difference here. */
 const REFUSALS: ReadonlySet<string> = new Set(["AUTH_FAILED", "TOKEN_EXPIRED", "FORBIDDEN"]);
-const ACTIONS: readonly GrantedAction[] = ["read", "write", "presence"];
 
 /**
  * Joins with what the token grants, which lasts until the token ends or the topic is left; a join that fails leaves nothing granted. Throws
@@ -36,7 +33,7 @@ function grantBy(
   connection: Connection,
   token: string,
   topic: string,
-): Grant | undefined | Promise<Grant | undefined> {
+): TokenGrant | undefined | Promise<TokenGrant | undefined> {
   try {
     const second = hub.authenticator.verify(token, connection.client.key);
     if (!(second instanceof Promise)) return grantOf(hub, connection, second, topic);
@@ -48,14 +45,15 @@ function grantBy(
   }
 }
 
-function grantOf(hub: Hub, connection: Connection, second: Principal, topic: string): Grant | undefined {
-  if (second.id !== principalOf(connection).id) throw new ProtocolError("AUTH_FAILED");
+function grantOf(hub: Hub, connection: Connection, second: Principal, topic: string): TokenGrant | undefined {
+  if (second.id !== principalOf(connection).id || hub.authenticator.isRefused(second)) {
+    throw new ProtocolError("AUTH_FAILED");
+  }
   hub.metrics.authentications.add("OK");
-  const actions = ACTIONS.filter((action) => isGranted(second.topics, action, topic));
+  const actions = actionsGrantedBy(hub, second, topic);
   if (actions.length === 0) return undefined;
-  const { expiresAtMs } = second;
-  const untilMs = expiresAtMs === null ? Number.POSITIVE_INFINITY : expiresAtMs + hub.options.clockToleranceS * 1_000;
-  return { actions, untilMs };
+  const untilMs = (second.expiresAtMs ?? Number.POSITIVE_INFINITY) + hub.options.clockToleranceS * 1_000;
+  return { actions, untilMs, token: second };
 }
 
 function refuse(hub: Hub, connection: Connection, topic: string, error: unknown): never {
@@ -68,7 +66,7 @@ function refuse(hub: Hub, connection: Connection, topic: string, error: unknown)
 function joinWith(
   hub: Hub,
   connection: Connection,
-  grant: Grant | undefined,
+  grant: TokenGrant | undefined,
   topic: string,
   join: () => void | Promise<void>,
 ): void | Promise<void> {
@@ -77,6 +75,7 @@ function joinWith(
   const before = grants.setByToken(topic, grant);
   const undo = (error: unknown): never => {
     grants.setByToken(topic, hub.joinedRoom(connection, topic) === undefined ? undefined : before);
+    freeIfEmpty(connection);
     throw error;
   };
   try {
@@ -85,18 +84,4 @@ function joinWith(
   } catch (error) {
     return undo(error);
   }
-}
-
-/** Takes the connection out of the topics that it could read only by a token that has ended. */
-export function endGrants(hub: Hub, connection: Connection, nowMs: number): void {
-  if (connection.grants === null || connection.grants.size === 0) return;
-  for (const topic of connection.grants.expire(nowMs)) {
-    const stays = isAllowed(hub, connection, "read", topic);
-    if (stays instanceof Promise) void stays.then((known) => end(hub, connection, topic, known));
-    else end(hub, connection, topic, stays);
-  }
-}
-
-function end(hub: Hub, connection: Connection, topic: string, stays: boolean): void {
-  if (!stays && connection.state === "open") hub.removeFromTopic(connection, topic, "TOKEN_EXPIRED");
 }

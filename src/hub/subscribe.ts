@@ -2,9 +2,8 @@ import type { ClientFrame, Joined, ServerFrame } from "../protocol/frames.ts";
 import { replyTo } from "../protocol/frames.ts";
 import { placeOf, roomTopic } from "../protocol/topic.ts";
 import type { Connection } from "./connection.ts";
-import { principalOf, requireAccess } from "./guards.ts";
 import type { Hub } from "./hub.ts";
-import { type Join, joinTopic } from "./join.ts";
+import { joinWhenAllowed } from "./join.ts";
 import { joinWithToken } from "./subscribe-token.ts";
 
 /** Joining and leaving topics: rooms by their slug, conversations by their id, every topic by its name. */
@@ -36,12 +35,6 @@ export function subscribeConversation(
   const topic = `conversation:${conversation_id}`;
   const answer = (joined: Joined): ServerFrame => ({ type: "subscribed", topic, conversation_id, ...joined });
   return joinWhenAllowed(hub, connection, { topic, id, recover, answer });
-}
-
-function joinWhenAllowed(hub: Hub, connection: Connection, join: Join): void | Promise<void> {
-  const go = (): void | Promise<void> => joinTopic(hub, connection, principalOf(connection), join);
-  const asked = requireAccess(hub, connection, "read", join.topic);
-  return asked === undefined ? go() : asked.then(go);
 }
 
 export function leaveRoom(hub: Hub, connection: Connection, frame: ClientFrame<"leave_room">): void {

@@ -1,7 +1,8 @@
 import type { Connection } from "./connection.ts";
+import { freeIfEmpty } from "./grants.ts";
 import { checkExpiry, checkPulse } from "./heartbeat.ts";
 import type { Hub } from "./hub.ts";
-import { endGrants } from "./subscribe-token.ts";
+import { loseForbidden } from "./recheck.ts";
 
 /** How often `sweepUnsent` is due. */
 export const UNSENT_SWEEP_MS = 250;
@@ -34,7 +35,7 @@ function checkOpen(hub: Hub, connection: Connection, nowMs: number, wallMs: numb
   if (pulse === "ping") ping(connection, wallMs);
   if (connection.user !== null) hub.users.rest(connection.user, nowMs);
   checkToken(hub, connection, wallMs);
-  endGrants(hub, connection, wallMs);
+  if (connection.grants !== null && connection.state === "open") expireGrants(hub, connection, wallMs);
 }
 
 function ping(connection: Connection, wallMs: number): void {
@@ -51,6 +52,14 @@ function checkToken(hub: Hub, connection: Connection, wallMs: number): void {
     connection.wasExpiryAnnounced = true;
     connection.send({ type: "auth_expiring", expiresAt: expiresAtMs, timestamp: wallMs });
   }
+}
+
+/** Where the token of a `subscribe` has ended, the topic is left unless something else allows it. */
+function expireGrants(hub: Hub, connection: Connection, wallMs: number): void {
+  const topics = connection.grants?.expire(wallMs) ?? [];
+  freeIfEmpty(connection);
+  const lost = loseForbidden(hub, connection, topics, "TOKEN_EXPIRED");
+  if (lost instanceof Promise) lost.catch((error: unknown) => hub.report(error, connection.id));
 }
 
 /** Moves what silence and deadlines are counted from by a time in which nobody could be heard. */

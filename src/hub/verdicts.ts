@@ -13,9 +13,15 @@ interface Verdict {
   readonly untilMs: number;
 }
 
-/** What the authorizer has answered about one connection. */
+/** What the authorizer has answered about one connection, since its permissions last changed. */
 export class Verdicts {
+  /** They have changed while it was open: answers to older questions may be on their way. */
+  readonly isAfterChange: boolean;
   readonly #byQuestion = new Map<string, Verdict>();
+
+  constructor(isAfterChange = false) {
+    this.isAfterChange = isAfterChange;
+  }
 
   /** Null: it has to be asked. */
   get(action: GrantedAction, topic: string, nowMs: number): boolean | null {

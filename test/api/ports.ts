@@ -9,12 +9,17 @@ import { type Account, type Accounts, openAccounts } from "../../src/auth/accoun
 import type { PasswordOptions } from "../../src/auth/passwords.ts";
 import { createOriginPolicy } from "../../src/auth/origin.ts";
 import { findCredential } from "../../src/auth/sources.ts";
+import { OneTimeTickets } from "../../src/auth/tickets.ts";
+import { MemoryTickets } from "../../src/broker/memory-tickets.ts";
 import { compileAccess, DEFAULT_ACCESS } from "../../src/access.ts";
 import { authenticatorWith } from "../auth/tokens.ts";
 import { Addresses } from "../../src/hub/address.ts";
+import { clearPermissions, setPermissions } from "../../src/hub/changed-permissions.ts";
+import { revoke } from "../../src/hub/revocation.ts";
 import type { ConnectionStats } from "../../src/hub/stats.ts";
 import type { AuditEvent } from "../../src/observe/audit.ts";
 import { FakeClock } from "../support/clock.ts";
+import { HubRig } from "../support/hub.ts";
 
 export const CHEAP: PasswordOptions = { cost: { memoryKiB: 64, iterations: 1 } };
 export const SECRET = new TextEncoder().encode("the secret that the tests sign with");
@@ -47,12 +52,15 @@ export class Rig {
   readonly counted: string[] = [];
   readonly failures: { error: unknown; correlationId: string }[] = [];
   readonly store: Accounts;
+  /** The hub that the routes give orders to. */
+  readonly hubRig = new HubRig();
   readonly api: Api;
   readonly #directory: string;
 
   private constructor(directory: string, store: Accounts, ports: Partial<ApiPorts>) {
     this.#directory = directory;
     this.store = store;
+    const { hub } = this.hubRig;
     this.api = createApi({
       accounts: { store, canRegister: true, issueToken },
       callers: {
@@ -61,6 +69,12 @@ export class Rig {
         access: compileAccess(DEFAULT_ACCESS),
         origins: createOriginPolicy(["https://app.example"]),
         findCredential: (view) => findCredential(view, { cookieName: "access_token", tokenInQuery: true }, true),
+      },
+      tickets: new OneTimeTickets(new MemoryTickets(this.clock), this.clock),
+      revocation: { revoke: (order, actor) => revoke(hub, order, actor) },
+      permissions: {
+        set: (userId, change, actor) => setPermissions(hub, userId, change, actor),
+        clear: (userId, actor) => clearPermissions(hub, userId, actor),
       },
       addresses: new Addresses({ trustedProxies: ["10.0.0.1"], forwardedHeader: "x-forwarded-for" }, () => {}),
       allowedOrigins: ["https://app.example"],

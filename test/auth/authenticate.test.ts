@@ -189,6 +189,7 @@ describe("A ticket", () => {
         open.delete(name);
         return wait ? Promise.resolve(found) : found;
       },
+      sweep() {},
     };
   }
 
@@ -214,7 +215,7 @@ describe("A ticket", () => {
   });
 
   test("whose store is away is not refused as unknown", async () => {
-    const away: Tickets = { redeem: () => Promise.reject(new ProtocolError("UNAVAILABLE")) };
+    const away: Tickets = { redeem: () => Promise.reject(new ProtocolError("UNAVAILABLE")), sweep() {} };
     const auth = authenticatorWith({ tickets: away, authFailuresPerMinute: 1 });
     for (const name of ["t1", "t2"]) {
       expect(await outcome(() => auth.authenticate(ticket(name), ADDRESS))).toBe("UNAVAILABLE");

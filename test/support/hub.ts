@@ -1,5 +1,8 @@
 import { compileAccess, DEFAULT_ACCESS } from "../../src/access.ts";
 import type { Broker } from "../../src/broker/broker.ts";
+import { isRevoked } from "../../src/auth/revocations.ts";
+import { refusing } from "../../src/auth/refusing.ts";
+import { MemoryRevocations } from "../../src/broker/memory-revocations.ts";
 import { MemoryBroker, type MemoryBrokerOptions } from "../../src/broker/memory.ts";
 import type { Frame, SendResult, Socket } from "../../src/engine/engine.ts";
 import { Connection } from "../../src/hub/connection.ts";
@@ -11,9 +14,9 @@ import type { AuditEvent } from "../../src/observe/audit.ts";
 import { createMetrics, type Metrics } from "../../src/observe/metrics.ts";
 import { sweepUnsent } from "../../src/hub/sweep.ts";
 import type { CloseCode } from "../../src/protocol/codes.ts";
+import type { Principal } from "../../src/protocol/principal.ts";
 import type { Codec } from "../../src/protocol/codec.ts";
 import { jsonCodec } from "../../src/protocol/json.ts";
-import type { Principal } from "../../src/protocol/principal.ts";
 import { authenticatorWith } from "../auth/tokens.ts";
 import { FakeClock } from "./clock.ts";
 import { readMessagePack } from "./msgpack-reader.ts";
@@ -38,6 +41,7 @@ const OPTIONS: HubOptions = {
   presenceFullMax: 200,
   presenceGraceMs: 5_000,
   clockToleranceS: 5,
+  maxTokenLifetimeS: null,
   pingIntervalMs: 30_000,
   pongTimeoutMs: 90_000,
 };
@@ -144,6 +148,7 @@ export class KeptSocket implements Socket {
 
 export class HubRig {
   readonly clock = new FakeClock();
+  readonly revocations = new MemoryRevocations(this.clock);
   readonly audit: AuditEvent[] = [];
   readonly failures: { readonly error: unknown; readonly correlationId: string }[] = [];
   readonly metrics: Metrics;
@@ -156,12 +161,12 @@ export class HubRig {
   /** What the rules leave open is denied, unless a test says otherwise. */
   authorize: Authorizer["check"] = () => false;
 
-  /** `around` may stand between the hub and its broker. */
+  /** `around` may stand between the hub and its broker; `ports` replaces others of its parts. */
   constructor(
     options: Partial<HubOptions> = {},
     around: (broker: Broker) => Broker = (broker) => broker,
     history: Partial<MemoryBrokerOptions> = {},
-    parts: Partial<Pick<HubPorts, "access" | "authorizer">> = {},
+    ports: Partial<HubPorts> = {},
   ) {
     const none = () => 0;
     this.metrics = createMetrics(
@@ -198,7 +203,8 @@ export class HubRig {
         },
         broker: around(broker),
         access: compileAccess(DEFAULT_ACCESS),
-        authenticator: authenticatorWith({}, this.clock),
+        authenticator: refusing(authenticatorWith({}, this.clock), (who) => isRevoked(who, this.revocations)),
+        revocations: this.revocations,
         audit: {
           record: (event) => this.audit.push(event),
           flush: () => Promise.resolve(true),
@@ -210,8 +216,8 @@ export class HubRig {
         clock: this.clock,
         later: (run) => this.later(run),
         authorizer: { check: (...asked) => this.authorize(...asked) },
-        ...parts,
         report: (error, correlationId) => this.failures.push({ error, correlationId }),
+        ...ports,
       },
     );
   }

@@ -1,12 +1,14 @@
 import { ProtocolError } from "../protocol/codes.ts";
 import type { Principal } from "../protocol/principal.ts";
-import type { Accounts } from "./accounts.ts";
 import type { Authenticator } from "./authenticate.ts";
 
-/** The same authenticator, for a node with accounts: the token of an account that was removed is AUTH_FAILED. */
-export function refusingRemoved(authenticator: Authenticator, accounts: Pick<Accounts, "wasRemoved">): Authenticator {
+/**
+ * The same authenticator with a last word on whoever was verified, by a token that was seen before and by a ticket too: AUTH_FAILED, which is no
+ * failed authentication of the address, since the credential was genuine.
+ */
+export function refusing(authenticator: Authenticator, isRefused: (principal: Principal) => boolean): Authenticator {
   function check(principal: Principal): Principal {
-    if (accounts.wasRemoved(principal.id)) throw new ProtocolError("AUTH_FAILED");
+    if (isRefused(principal)) throw new ProtocolError("AUTH_FAILED");
     return principal;
   }
 
@@ -17,6 +19,7 @@ export function refusingRemoved(authenticator: Authenticator, accounts: Pick<Acc
   return {
     authenticate: (credential, addressKey) => checkWhenKnown(authenticator.authenticate(credential, addressKey)),
     verify: (token, addressKey) => checkWhenKnown(authenticator.verify(token, addressKey)),
+    isRefused,
     sweep: () => authenticator.sweep(),
     get keysReady() {
       return authenticator.keysReady;
