@@ -15,8 +15,10 @@ import { authenticatorOf, issuerOf, openStore } from "./credentials.ts";
 import { createBunEngine } from "./engine/bun.ts";
 import type { Engine, Handler } from "./engine/engine.ts";
 import { Addresses } from "./hub/address.ts";
+import { Backend } from "./hub/backend.ts";
 import { clearPermissions, setPermissions } from "./hub/changed-permissions.ts";
 import type { Connection } from "./hub/connection.ts";
+import { Directory } from "./hub/directory.ts";
 import { Drain } from "./hub/drain.ts";
 import { Handshakes } from "./hub/handshakes.ts";
 import { tickMs } from "./hub/heartbeat.ts";
@@ -113,7 +115,8 @@ export async function startNode(config: Config, parts: NodeParts = {}): Promise<
       maxMessageBytes: config.maxMessageBytes,
       // A net under the hub's own sweep, which closes with a code that says why.
       maxUnsentBytes: 2 * config.maxUnsentBytes,
-      maxBodyBytes: HTTP_BODY_BYTES,
+      // A net under the API's own bounds, which answer in JSON.
+      maxBodyBytes: config.maxStreamBytes + HTTP_BODY_BYTES,
     },
     handlerOf(hub, handshakes, api, report),
   );
@@ -274,12 +277,13 @@ function apiOf({
       render: () => metrics.render(),
       contentType: metrics.contentType,
     },
-    readiness,
+    ...{ readiness, clock, backend: new Backend(hub), directory: new Directory(hub) },
     stats: { connections: () => connectionStats(hub), rooms: () => roomStats(hub) },
-    clock,
+    maxStreamBytes: config.maxStreamBytes,
     audit: (event) => audit.record(event),
     logFailure: report,
     countError: (code) => metrics.errors.add(code),
+    countCall: (route, result) => metrics.apiCalls.add(route, result),
   });
 }
 

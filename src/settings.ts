@@ -60,6 +60,8 @@ const token = text(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/, "must be a name of at 
 /** What a client can send in a header: anything else would never match. */
 const credential = text(/^[\x21-\x7e]{1,1024}$/, "must be 1 to 1024 visible ASCII characters");
 
+const apiKey = text(/^[\x21-\x7e]{16,1024}$/, "must be 16 to 1024 visible ASCII characters");
+
 /** Text with commas, or an array in the file. */
 function list<const S extends v.GenericSchema<string, string>>(entry: S) {
   const problem = "must be a list of texts";
@@ -232,7 +234,7 @@ export const Settings = v.object({
   accounts: unset(oneOf(["on", "login", "off"]), "`on`: login and registration; `login`: login only; `off`: neither.", {
     fallback: "`on`; `off` in production or without `JWT_SECRET`",
   }),
-  apiKey: unset(credential, "Key of the backend for the HTTP API.", { ...FILE, since: "not yet" }),
+  apiKey: unset(apiKey, "Key of the backend for the HTTP API; unset: tokens with `system.publish` only.", FILE),
   metricsToken: unset(credential, "Bearer token of `/metrics`; unset: open, in production 404.", FILE),
   authorizerUrl: unset(tlsUrl, "HTTP hook that decides access to topics; https, or http to this machine."),
   authorizerToken: unset(credential, "Bearer token that the hook is asked with.", FILE),
@@ -251,7 +253,7 @@ export const Settings = v.object({
   handshakeBurst: row(count, 200, "Handshakes that may come at once."),
   authFailuresPerMinute: row(count, 20, "Failed authentications per minute and address."),
   maxUnsentBytes: row(bytes, MIB, "Bytes that may wait for one connection before it is closed 4013."),
-  maxStreamBytes: row(bytes, 8 * MIB, "Bytes of one streaming request.", { since: "not yet" }),
+  maxStreamBytes: row(bytes, 8 * MIB, "Bytes of one streaming request."),
   authDeadlineMs: row(milliseconds, 10_000, "Milliseconds on `/` until the connection must be authenticated."),
   pingIntervalMs: row(milliseconds, 30_000, "Milliseconds between pings."),
   pongTimeoutMs: row(milliseconds, 90_000, "Milliseconds of silence after which a connection is ended."),

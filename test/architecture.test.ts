@@ -45,7 +45,7 @@ describe("the source tree", () => {
     expect(nameViolations(src.keys())).toEqual([]);
   });
 
-  test.each(["test", "bench", "scripts"])("names the files of %s the same way", (folder) => {
+  test.each(["test", "bench", "scripts", "examples"])("names the files of %s the same way", (folder) => {
     expect(nameViolations(readTree(folder).keys())).toEqual([]);
   });
 

@@ -256,8 +256,16 @@ describe("values", () => {
     expect(problems[0]?.problem).toStartWith("entry 2 ");
   });
 
-  test.each(["API_KEY", "CONSOLE", "MAX_STREAM_BYTES"])("%s is refused while its feature is not there", (name) => {
+  test.each(["CONSOLE"])("%s is refused while its feature is not there", (name) => {
     expect(namesOf({ [name]: "true" })).toEqual([name]);
+  });
+
+  test("an API key has at least 16 visible characters", () => {
+    expect(load({ API_KEY: "k".repeat(16) }).apiKey).toBe("k".repeat(16));
+    expect(load({ API_KEY_FILE: "/k" }, { "/k": `${"k".repeat(40)}\n` }).apiKey).toBe("k".repeat(40));
+    for (const key of ["k".repeat(15), `${"k".repeat(16)} k`, "ключ".repeat(8)]) {
+      expect(namesOf({ API_KEY: key })).toEqual(["API_KEY"]);
+    }
   });
 });
 

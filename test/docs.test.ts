@@ -9,7 +9,7 @@ import { clientFrames } from "../src/protocol/frames.ts";
 /** docs/protocol.md against the code. */
 
 /** An event name in the code, where it is recorded. */
-const EVENT = /"((?:connection|auth|access|topic|rate|slow|account|token|permissions)\.[a-z]+)"/g;
+const EVENT = /"((?:connection|auth|access|topic|rate|slow|account|token|permissions|user|api)\.[a-z]+)"/g;
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const PROTOCOL = readFileSync(`${ROOT}docs/protocol.md`, "utf8");

@@ -7,7 +7,7 @@ import { CLOSES } from "../src/protocol/codes.ts";
 import { until } from "./observe/recorded-sink.ts";
 import { type Frame, Page } from "./seeds/page.ts";
 import { differences } from "./seeds/shown.ts";
-import { TestNode, token } from "./support/node.ts";
+import { SECRET, TestNode, token } from "./support/node.ts";
 import { program } from "./support/programs.ts";
 
 /** The README does what it says: its blocks are run as they stand, but for the port and the way to Bun. */
@@ -113,6 +113,96 @@ describe.skipIf(curl.path === null)(`the chat${curl.skipReason}`, () => {
       expect(Object.keys(received)).toEqual(Object.keys(JSON.parse(shown)));
       expect(received).toMatchObject({ offset: 1, data: { username: "ada", message: "Hello Bob" } });
       expect((await ada.printed.frame("new_message"))["data"]).toEqual(received["data"]);
+    },
+    TIMEOUT_MS,
+  );
+});
+
+describe.skipIf(curl.path === null)(`the requests of a backend${curl.skipReason}`, () => {
+  const API_KEY = "the-key-of-the-readme";
+  let backed: TestNode;
+
+  beforeAll(async () => {
+    backed = await TestNode.start({ API_KEY });
+  });
+
+  afterAll(async () => {
+    await backed.stop();
+  });
+
+  /** What the block prints: one JSON object for each request. */
+  async function answersOf(info: string): Promise<unknown[]> {
+    const [block = ""] = blocks(info);
+    const script = `export API_KEY=${API_KEY}\n${block.replaceAll("127.0.0.1:8080", `127.0.0.1:${backed.port}`)}`;
+    const output = await new Response(shell(script).stdout).text();
+    return JSON.parse(`[${output.replaceAll("}{", "},{")}]`);
+  }
+
+  test(
+    "publish to a room, to a user and to followers",
+    async () => {
+      const member = await backed.member("ada", "lobby");
+      const user = await backed.connect("42");
+      expect(await answersOf("sh backend")).toMatchObject([
+        { messageId: "news-1" },
+        { delivered: 1 },
+        { delivered: 0 },
+      ]);
+      expect(await member.json()).toMatchObject({ type: "news", data: { title: "Hello all" }, offset: 1 });
+      expect(await user.json()).toMatchObject({ type: "notification", data: { title: "New follower" } });
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    "stream word by word",
+    async () => {
+      const member = await backed.member("reader", "lobby");
+      const answers = answersOf("sh stream");
+      const texts: unknown[] = [];
+      while (texts.length < 4) texts.push((await member.jsonOfType("token"))["data"]);
+      expect(texts).toEqual([{ text: "Hello " }, { text: "from " }, { text: "a " }, { text: "model " }]);
+      expect(await answers).toEqual([{ published: 4 }]);
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    "subscribe, list and disconnect users",
+    async () => {
+      const user = await backed.connect("42");
+      const answers = await answersOf("sh users");
+      const [subscribed, topics, presence, connections] = answers;
+      expect(subscribed).toMatchObject({ skipped: 0 });
+      expect(topics).toMatchObject({
+        items: expect.arrayContaining([expect.objectContaining({ topic: "conversation:7" })]),
+      });
+      expect(presence).toMatchObject({ items: [{ userId: "42" }], userCount: 1 });
+      expect(connections).toMatchObject({
+        items: expect.arrayContaining([expect.objectContaining({ endpoint: "/ws" })]),
+      });
+      expect(answers.at(-1)).toMatchObject({ closed: expect.any(Number) });
+      expect(await user.closed()).toEqual({ code: 4003, reason: "signed out" });
+    },
+    TIMEOUT_MS,
+  );
+
+  test("are made with settings that a node takes", async () => {
+    const [make = ""] = blocks("sh settings");
+    const output = await new Response(shell(`${make}\necho "$JWT_SECRET"; echo "$API_KEY"`).stdout).text();
+    const [secret = "", key = ""] = output.trim().split("\n");
+    const other = await TestNode.start({ JWT_SECRET: secret, API_KEY: key });
+    expect((await other.http("/api/topics", { headers: { "X-API-Key": key } })).status).toBe(200);
+    await other.stop();
+  });
+
+  test(
+    "are shown by an example, which runs as it stands and prints what is shown",
+    async () => {
+      const [run = ""] = blocks("sh example");
+      const script = `export JWT_SECRET=${SECRET} API_KEY=${API_KEY} TAUTLINE_URL=${backed.url} WORD_MS=1\n${run}`;
+      const printed = await new Response(shell(script).stdout).text();
+      expect(README).toContain(`\n\`\`\`\n${printed}\`\`\`\n`);
     },
     TIMEOUT_MS,
   );

@@ -4,19 +4,26 @@ import { methodNotAllowed } from "hono/method-not-allowed";
 import type { Account, Accounts } from "../auth/accounts.ts";
 import type { Addresses } from "../hub/address.ts";
 import { findEndpoint } from "../hub/endpoints.ts";
+import type { Backend } from "../hub/backend.ts";
+import type { Directory } from "../hub/directory.ts";
 import type { AuditEvent } from "../observe/audit.ts";
 import type { Clock } from "../observe/clock.ts";
 import { type ErrorCode, ProtocolError } from "../protocol/codes.ts";
 import { type CallerPorts, Callers } from "./callers.ts";
+import { type CountCall, CallRecorder } from "./calls.ts";
 import { errorResponse, type LogFailure, toProtocolError } from "./errors.ts";
 import { healthRoutes, type Readiness } from "./health.ts";
 import { type IssuedToken, Login } from "./login.ts";
 import { type MetricsPorts, metricsRoutes } from "./metrics.ts";
 import { type PermissionPorts, permissionRoutes } from "./permissions.ts";
+import { publishRoutes } from "./publish.ts";
 import { type RevocationPorts, revocationRoutes } from "./revocation.ts";
-import { type StatsPorts, statsRoutes } from "./stats.ts";
 import { answerRoute, type Peer, type Route } from "./route.ts";
+import { type StatsPorts, statsRoutes } from "./stats.ts";
+import { Streams } from "./stream.ts";
 import { type TicketPorts, ticketRoutes } from "./ticket.ts";
+import { topicRoutes } from "./topics.ts";
+import { userRoutes } from "./users.ts";
 
 /** The HTTP API as one function from request to response, whatever engine it came through. */
 
@@ -37,6 +44,10 @@ export interface ApiPorts {
   readonly addresses: Addresses;
   /** Normalised: `OriginPolicy.allowed`. */
   readonly allowedOrigins: readonly string[];
+  readonly backend: Backend;
+  readonly directory: Directory;
+  /** Bytes of one streaming request. */
+  readonly maxStreamBytes: number;
   readonly metrics: MetricsPorts;
   readonly readiness: () => Readiness;
   readonly stats: StatsPorts;
@@ -45,6 +56,8 @@ export interface ApiPorts {
   readonly logFailure: LogFailure;
   /** Called with the code of every error that is answered. */
   readonly countError: (code: ErrorCode) => void;
+  /** Called for each call of a route of the backend or of a monitor. */
+  readonly countCall: CountCall;
 }
 
 export interface Api {
@@ -94,6 +107,7 @@ export function createApi(ports: ApiPorts): Api {
 
   const callers = new Callers(ports.callers);
   const login = loginOf(ports);
+  const streams = new Streams({ ...ports, maxBytes: ports.maxStreamBytes });
   const routes = [
     ...healthRoutes(ports.readiness, () => clock.now()),
     ...metricsRoutes(ports.metrics),
@@ -102,25 +116,32 @@ export function createApi(ports: ApiPorts): Api {
     ...ticketRoutes(ports.tickets),
     ...revocationRoutes(ports.revocation),
     ...permissionRoutes(ports.permissions),
+    ...publishRoutes(ports.backend),
+    ...userRoutes(ports.backend),
+    ...topicRoutes(ports.directory),
+    ...streams.routes(),
   ];
+  const calls = new CallRecorder(ports);
   app.get("/", (context) => context.text(ROOT_PAGE));
   for (const route of routes) {
     app.on(route.method, honoPath(route), (context) => {
       const request = context.req.raw;
       const { peer } = context.env;
       const client = ports.addresses.find(peer.address, (name) => request.headers.get(name));
-      return answerRoute(route, callers, { request, peer, client });
+      return answerRoute(route, callers, { request, peer, client }, calls.of(route, request, client));
     });
   }
 
   app.notFound((context) => {
-    const found = findEndpoint(new URL(context.req.url).pathname);
+    const { pathname } = new URL(context.req.url);
+    const found = findEndpoint(pathname);
     if (found === undefined) return answerError(new ProtocolError("NOT_FOUND"));
     const headers = found.endpoint.deprecation ?? {};
     const isRead = context.req.method === "GET" || context.req.method === "HEAD";
-    return isRead
-      ? answerError(new ProtocolError("UPGRADE_REQUIRED"), headers)
-      : refuseMethod(["GET", "HEAD"], headers);
+    if (isRead) return answerError(new ProtocolError("UPGRADE_REQUIRED"), headers);
+    // A route may have the path of an endpoint with a parameter: `/api/ws/ticket`.
+    const others = routes.filter(({ path }) => path === pathname).map(({ method }) => method);
+    return refuseMethod(["GET", "HEAD", ...others], headers);
   });
   app.onError((error) => answerError(error));
 

@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { ProtocolError } from "../protocol/codes.ts";
+import { isMap } from "../protocol/value.ts";
 
 const JSON_TYPE = /^application\/json[\t ]*(;|$)/i;
 const utf8 = new TextDecoder("utf-8", { fatal: true });
@@ -12,7 +13,7 @@ export function requireJson(request: Request): void {
   if (!JSON_TYPE.test(request.headers.get("content-type") ?? "")) throw new ProtocolError("UNSUPPORTED_MEDIA_TYPE");
 }
 
-/** The body as `schema` has it. Throws `MESSAGE_TOO_LARGE` over `maxBytes`, `BAD_REQUEST` for all else that is wrong with it. */
+/** The body, which is an object, as `schema` has it. Throws `MESSAGE_TOO_LARGE` over `maxBytes`, `BAD_REQUEST` for all else that is wrong with it. */
 export async function jsonBody<T>(request: Request, schema: v.GenericSchema<unknown, T>, maxBytes: number): Promise<T> {
   const bytes = await readBytes(request, maxBytes);
   let value: unknown;
@@ -21,6 +22,8 @@ export async function jsonBody<T>(request: Request, schema: v.GenericSchema<unkn
   } catch {
     throw new ProtocolError("BAD_REQUEST"); // without the parser's message: it quotes the body
   }
+  // To a schema an array is an object without its fields.
+  if (!isMap(value)) throw new ProtocolError("BAD_REQUEST");
   const parsed = v.safeParse(schema, value, { abortEarly: true });
   if (!parsed.success) throw new ProtocolError("BAD_REQUEST");
   return parsed.output;

@@ -28,7 +28,7 @@ export interface CallerPorts {
 /** What a user's token must allow for each kind of route. */
 const PERMISSIONS = { user: null, monitor: "system.monitor", api: "system.publish" } as const;
 
-const NOBODY: Caller = { kind: "nobody" };
+export const NOBODY: Caller = { kind: "nobody" };
 const KEY: Caller = { kind: "key" };
 
 export class Callers {

@@ -2,7 +2,7 @@ import * as v from "valibot";
 import type { ClientAddress } from "../hub/address.ts";
 import { type ErrorCode, ProtocolError } from "../protocol/codes.ts";
 import { jsonBody, requireJson } from "./body.ts";
-import type { Caller, Callers } from "./callers.ts";
+import { type Caller, type Callers, NOBODY } from "./callers.ts";
 
 /** One HTTP route: what it takes and what it answers stands in one place, for the handler, the documentation and the tests alike. */
 
@@ -11,6 +11,8 @@ export interface Peer {
   readonly address: string;
   /** Lifts the engine's own timeout for this request. */
   holdOpen(): void;
+  /** It holds again, from now on. */
+  letGo(): void;
 }
 
 /** Who may call: anybody, a user with a token, one with `system.monitor`, or the backend (API key, or a token with `system.publish`). */
@@ -132,12 +134,28 @@ function queryOf(url: URL): Record<string, string> {
   return Object.fromEntries(entries);
 }
 
-/** Who calls is found out before anything of the request is read. */
+/** How a call ended. */
+export interface Outcome {
+  readonly code: ErrorCode | "OK";
+  /** Nobody where that was not found out. */
+  readonly caller: Caller;
+}
+
+/** Who calls is found out before anything of the request is read. `told` hears how it ended, once. */
 export async function answerRoute(
   { access, method, answer }: Route,
   callers: Callers,
   incoming: Omit<Incoming, "caller">,
+  told: (outcome: Outcome) => void,
 ): Promise<Response> {
-  const caller = await callers.identify(incoming.request, incoming.client, access, method !== "GET");
-  return answer({ ...incoming, caller });
+  let caller: Caller = NOBODY;
+  try {
+    caller = await callers.identify(incoming.request, incoming.client, access, method !== "GET");
+    const response = await answer({ ...incoming, caller });
+    told({ code: "OK", caller });
+    return response;
+  } catch (error) {
+    told({ code: error instanceof ProtocolError ? error.code : "INTERNAL", caller });
+    throw error;
+  }
 }

@@ -1,4 +1,4 @@
-import type { CloseCode } from "../protocol/codes.ts";
+import type { ChosenCloseCode, CloseCode } from "../protocol/codes.ts";
 import { cutReason, sendableCode } from "./close-frame.ts";
 import type { Frame, SendResult, Socket } from "./engine.ts";
 
@@ -45,7 +45,7 @@ export class BunSocket<S> implements Socket {
     this.#ws?.publish(topic, frame, false);
   }
 
-  close(code: CloseCode, reason: string): void {
+  close(code: CloseCode | ChosenCloseCode, reason: string): void {
     const ws = this.#ws;
     if (ws === null) return;
     // Bun calls the close handler inside `close`: whatever that handler sends must find the socket closed.

@@ -1,17 +1,11 @@
 import { CLOSES, ERRORS } from "../protocol/codes.ts";
-import { acceptHeaders, refused, RequestHandshake, RequestPeer, withHost } from "./bun-request.ts";
+import { acceptHeaders, refused, REQUEST_TIMEOUT_S, RequestHandshake, RequestPeer, withHost } from "./bun-request.ts";
 import { BunSocket } from "./bun-socket.ts";
 import type { Accept, Address, Engine, EngineOptions, Frame, Handler, Refuse } from "./engine.ts";
 import { removeStaleSocket } from "./unix-socket.ts";
 import { isWellFormedHost, listsToken, refusalOf } from "./upgrade-check.ts";
 
 type BunServer<S> = Bun.Server<BunSocket<S>>;
-
-/**
- * A budget for reading a whole request and answering it: body bytes do not extend it, and without one a slow second request
- * on a connection is never ended.
- */
-const REQUEST_TIMEOUT_S = 20;
 
 const LISTEN_FAILURES: Readonly<Record<string, string>> = {
   EADDRINUSE: "the address is in use",

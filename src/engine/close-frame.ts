@@ -1,4 +1,4 @@
-import { CLOSES } from "../protocol/codes.ts";
+import { CLOSES, isChosenCloseCode } from "../protocol/codes.ts";
 
 /** What may stand in a close frame (RFC 6455 sections 5.5.1 and 7.4). */
 
@@ -15,7 +15,7 @@ export function cutReason(reason: string): string {
   return reason.slice(0, encoder.encodeInto(reason, scratch).read);
 }
 
-/** The code itself, or 1011 for one that must not or would not be sent: 1005, 1006, and whatever the table does not know. */
+/** The code itself, or 1011 for one that must not or would not be sent: 1005, 1006, and what is neither of the table nor private. */
 export function sendableCode(code: number): number {
-  return Object.hasOwn(CLOSES, code) ? code : 1011;
+  return Object.hasOwn(CLOSES, code) || isChosenCloseCode(code) ? code : 1011;
 }

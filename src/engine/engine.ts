@@ -1,4 +1,4 @@
-import type { CloseCode } from "../protocol/codes.ts";
+import type { ChosenCloseCode, CloseCode } from "../protocol/codes.ts";
 
 /**
  * The contract between Tautline and the WebSocket engine underneath. Two implementations: `bun.ts` and `uws.ts`.
@@ -23,7 +23,7 @@ export interface Socket {
   /** To every member of the topic but this socket. */
   publish(topic: string, frame: Frame): void;
   /** Idempotent. A reason over 123 bytes of UTF-8 is cut at a character. Runs `Handler.close` before it returns. */
-  close(code: CloseCode, reason: string): void;
+  close(code: CloseCode | ChosenCloseCode, reason: string): void;
   /** Ends the TCP connection without a close frame. */
   terminate(): void;
   ping(): void;
@@ -65,6 +65,8 @@ export interface Peer {
   readonly address: string;
   /** Lifts the engine's own timeout for this request, for a body that streams for minutes. */
   holdOpen(): void;
+  /** It holds again, from now on: to be called before the answer, or a connection whose peer goes quiet behind it stays for ever. */
+  letGo(): void;
 }
 
 /**

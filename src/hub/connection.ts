@@ -1,6 +1,6 @@
 import type { Socket } from "../engine/engine.ts";
-import type { CloseCode, ProtocolError } from "../protocol/codes.ts";
-import { CLOSES } from "../protocol/codes.ts";
+import type { ChosenCloseCode, CloseCode, ProtocolError } from "../protocol/codes.ts";
+import { closeName } from "../protocol/codes.ts";
 import type { Codec, EncodedFields } from "../protocol/codec.ts";
 import type { ServerFrame } from "../protocol/frames.ts";
 import type { Principal } from "../protocol/principal.ts";
@@ -100,7 +100,7 @@ export class Connection {
   /** A refusal that the endpoint tells by a close code, once the upgrade has happened. */
   doom: Doom | null = null;
   /** Why this side ended it; null when the peer did. */
-  endedBy: CloseCode | null = null;
+  endedBy: CloseCode | ChosenCloseCode | null = null;
   #socket: Socket | null = null;
 
   constructor(fields: {
@@ -160,7 +160,7 @@ export class Connection {
   }
 
   /** Ends the connection. The reason is the code's name unless something else is worth telling. */
-  close(code: CloseCode, reason: string = CLOSES[code].name): void {
+  close(code: CloseCode | ChosenCloseCode, reason: string = closeName(code) ?? ""): void {
     if (this.state === "gone") return;
     this.state = "gone";
     this.endedBy = code;

@@ -55,15 +55,15 @@ export class Occupants {
     if (gone > MIN_GONE && gone > this.#byId.size) this.#order = this.#order.filter(({ isGone }) => !isGone);
   }
 
-  /** Up to 200 users, in the order in which they came. `next` is the cursor of the following page, whoever has left by then. */
-  page(after: string | undefined): { users: WireUser[]; next?: string } {
+  /** Up to `limit` users, in the order in which they came. `next` is the cursor of the following page, whoever has left by then. */
+  page(after: string | undefined, limit = PRESENCE_PAGE): { users: WireUser[]; next?: string } {
     const users: WireUser[] = [];
     const afterSerial = after === undefined ? 0 : Number(after);
     let lastSerial = afterSerial;
     for (let at = this.#firstBehind(afterSerial); at < this.#order.length; at += 1) {
       const occupant = this.#order[at];
       if (occupant === undefined || occupant.isGone) continue;
-      if (users.length === PRESENCE_PAGE) return { users, next: String(lastSerial) };
+      if (users.length === limit) return { users, next: String(lastSerial) };
       users.push({ userId: occupant.userId, username: occupant.username });
       lastSerial = occupant.serial;
     }

@@ -24,6 +24,8 @@ type TopicRules = Pick<Access, "hasHistory" | "isOpenToMembers">;
 /** A topic with members on this node. */
 export class Room {
   readonly topic: string;
+  /** In which place it was made: the cursor of a list of rooms, which outlives the room. */
+  readonly serial: number;
   readonly slug: string | null;
   readonly keepsHistory: boolean;
   /** Every member may write: a message needs no check of its own. */
@@ -34,8 +36,9 @@ export class Room {
   /** Who is there; null until presence is first asked of it, and for good in topics without presence. */
   occupants: Occupants | null = null;
 
-  constructor(topic: string, access: TopicRules) {
+  constructor(topic: string, access: TopicRules, serial: number) {
     this.topic = topic;
+    this.serial = serial;
     this.keepsHistory = access.hasHistory(topic);
     this.isOpenToMembers = access.isOpenToMembers(topic);
     this.slug = roomSlugOf(topic);
@@ -83,6 +86,7 @@ export class Rooms {
   readonly #access: TopicRules;
   readonly #connections: Iterable<Connection>;
   readonly #turns: Turns;
+  #serial = 0;
   /** Connections in topics, counted once per topic. */
   memberships = 0;
 
@@ -102,6 +106,7 @@ export class Rooms {
     return this.#rooms.get(topic);
   }
 
+  /** In the order in which they were made, and so by serial. */
   values(): IterableIterator<Room> {
     return this.#rooms.values();
   }
@@ -110,7 +115,8 @@ export class Rooms {
   open(topic: string): Room {
     let room = this.#rooms.get(topic);
     if (room === undefined) {
-      room = new Room(topic, this.#access);
+      this.#serial += 1;
+      room = new Room(topic, this.#access, this.#serial);
       this.#rooms.set(topic, room);
     }
     return room;

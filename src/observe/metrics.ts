@@ -1,4 +1,5 @@
 import { Counter, Gauge, Registry } from "prom-client";
+import { CallCounter } from "./call-counter.ts";
 import { Histogram, registerHistogram } from "./histogram.ts";
 import { LabelCounter } from "./label-counter.ts";
 import { registerProcessMetrics } from "./process-metrics.ts";
@@ -53,6 +54,8 @@ export interface Metrics {
   readonly closes: LabelCounter;
   /** Questions to the authorizer, by result. */
   readonly authorizerRequests: LabelCounter;
+  /** Calls of the backend's routes, by route and result. */
+  readonly apiCalls: CallCounter;
   /** All in seconds. */
   readonly permissionCheck: Histogram;
   readonly authorizer: Histogram;
@@ -154,6 +157,7 @@ export function createMetrics(sources: GaugeSources, labels: LabelSets): Metrics
   const errors = new LabelCounter(labels.codes);
   const closes = new LabelCounter(labels.closeCodes);
   const authorizerRequests = new LabelCounter(AUTHORIZER_RESULTS);
+  const apiCalls = new CallCounter();
   const permissionCheck = new Histogram(LATENCY_BOUNDS_S);
   const authorizer = new Histogram(LATENCY_BOUNDS_S);
   const brokerPublish = new Histogram(LATENCY_BOUNDS_S);
@@ -181,6 +185,16 @@ export function createMetrics(sources: GaugeSources, labels: LabelSets): Metrics
   registerLabelled(registry, "closes_total", "Ended connections, by close code", closes, "code");
 
   registerLabelled(registry, "authorizer_requests_total", "Questions to the authorizer", authorizerRequests, "result");
+  new Counter({
+    name: "tautline_api_calls_total",
+    help: "Calls of the backend's routes",
+    labelNames: ["route", "result"],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const { route, result, calls } of apiCalls.rows()) this.inc({ route, result }, calls);
+    },
+  });
 
   const histograms = [
     ["permission_check_seconds", "Time to decide whether a user may act on a topic", permissionCheck],
@@ -193,7 +207,7 @@ export function createMetrics(sources: GaugeSources, labels: LabelSets): Metrics
   registerProcessMetrics(registry);
 
   return {
-    ...{ counters, handshakes, authentications, framesIn, errors, closes },
+    ...{ counters, handshakes, authentications, framesIn, errors, closes, apiCalls },
     ...{ authorizerRequests, authorizer, permissionCheck, brokerPublish, connectionDuration, eventLoopDelay },
     render: () => registry.metrics(),
     contentType: registry.contentType,

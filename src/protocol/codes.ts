@@ -65,11 +65,31 @@ export const CLOSES = {
 
 export type CloseCode = keyof typeof CLOSES;
 
+declare const chosen: unique symbol;
+
+/** A close code that the application chose for itself (RFC 6455 section 7.4.2: 4000 to 4999 are private). */
+export type ChosenCloseCode = number & { readonly [chosen]: true };
+
+export function isChosenCloseCode(code: number): code is ChosenCloseCode {
+  return Number.isInteger(code) && code >= 4_000 && code <= 4_999;
+}
+
+/** The name of a code of the table; null for one that the application has made up. */
+export function closeName(code: number): string | null {
+  return isCloseCode(code) ? CLOSES[code].name : null;
+}
+
+function isCloseCode(code: number): code is CloseCode {
+  return Object.hasOwn(CLOSES, code);
+}
+
 /** Facts about an error that are safe to send: never a value that the client sent, never an internal text. */
 export interface ErrorDetails {
   readonly retryAfterMs?: number;
   readonly limit?: number;
   readonly actual?: number;
+  /** Items of a stream that were published before it failed. */
+  readonly published?: number;
   /** Where to look in the log; only with INTERNAL. */
   readonly correlationId?: string;
 }

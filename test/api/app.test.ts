@@ -163,7 +163,7 @@ describe("the HTTP API", () => {
       hostname: "127.0.0.1",
       port: 0,
       development: false,
-      fetch: (request) => rig.api.fetch(request, { address: "127.0.0.1", holdOpen() {} }),
+      fetch: (request) => rig.api.fetch(request, { address: "127.0.0.1", holdOpen() {}, letGo() {} }),
     });
     const post = (path: string): Promise<Response> =>
       fetch(new URL(path, server.url), {

@@ -16,16 +16,16 @@ function call(rig: Rig, method: "PUT" | "DELETE", id: string, body?: unknown, ro
 describe("PUT and DELETE /api/users/{id}/permissions", () => {
   test("change what a user may do and say whom that reached and what was lost", async () => {
     using rig = await Rig.open();
-    const { hubRig } = rig;
-    const { connection } = hubRig.connect("a/b", undefined, { topics: new Map([["conversation:*", ["read"]]]) });
-    hubRig.receive(connection, { type: "subscribe", topic: "conversation:1" });
+    const { hub } = rig;
+    const { connection } = hub.connect("a/b", undefined, { topics: new Map([["conversation:*", ["read"]]]) });
+    hub.receive(connection, { type: "subscribe", topic: "conversation:1" });
     const changed = await call(rig, "PUT", "a%2Fb", { roles: ["guest"], permissions: ["p"] });
     expect([changed.status, await changed.json()]).toEqual([200, { connections: 1, lost: 1 }]);
     expect(connection.principal).toMatchObject({ roles: ["guest"], permissions: ["p"] });
     const cleared = await call(rig, "DELETE", "a%2Fb");
     expect([cleared.status, await cleared.json()]).toEqual([200, { connections: 1, lost: 0 }]);
     expect(connection.principal).toMatchObject({ roles: ["user"], permissions: [] });
-    expect(hubRig.audit.filter(({ event }) => event === "permissions.changed")).toMatchObject([
+    expect(hub.audit.filter(({ event }) => event === "permissions.changed")).toMatchObject([
       { userId: "root", about: { by: "token", ofUser: "a/b", change: "set" } },
       { userId: "root", about: { by: "token", ofUser: "a/b", change: "cleared" } },
     ]);
@@ -33,9 +33,9 @@ describe("PUT and DELETE /api/users/{id}/permissions", () => {
 
   test("take topic patterns with actions", async () => {
     using rig = await Rig.open();
-    const { connection, socket } = rig.hubRig.connect("ada");
+    const { connection, socket } = rig.hub.connect("ada");
     await call(rig, "PUT", "ada", { topics: { "conversation:**": ["read", "write"] } });
-    rig.hubRig.receive(connection, { type: "subscribe", topic: "conversation:9" });
+    rig.hub.receive(connection, { type: "subscribe", topic: "conversation:9" });
     expect(socket.take()).toMatchObject([{ type: "subscribed" }]);
   });
 
@@ -55,7 +55,7 @@ describe("PUT and DELETE /api/users/{id}/permissions", () => {
     using rig = await Rig.open();
     const response = await call(rig, "PUT", "ada", body);
     expect([response.status, await response.json()]).toMatchObject([400, { code: "BAD_REQUEST" }]);
-    expect(rig.hubRig.hub.overrides.size).toBe(0);
+    expect(rig.hub.hub.overrides.size).toBe(0);
   });
 
   test.each(["a%20b", "%", "a".repeat(129), "%00"])("refuse the id %s as a bad request", async (id) => {
@@ -67,6 +67,6 @@ describe("PUT and DELETE /api/users/{id}/permissions", () => {
     using rig = await Rig.open();
     expect((await call(rig, "PUT", "root", { roles: ["admin"] }, "user")).status).toBe(403);
     expect((await call(rig, "DELETE", "root", undefined, "user")).status).toBe(403);
-    expect(rig.hubRig.hub.overrides.size).toBe(0);
+    expect(rig.hub.hub.overrides.size).toBe(0);
   });
 });

@@ -15,7 +15,7 @@ function revoke(rig: Rig, body: unknown, as: Record<string, unknown> = { role: "
 describe("POST /api/tokens/revoke", () => {
   test("closes what matches and says how many connections that were", async () => {
     using rig = await Rig.open();
-    const connected = [1, 2].map(() => rig.hubRig.connect("ada", undefined, { sid: "s1" }).socket);
+    const connected = [1, 2].map(() => rig.hub.connect("ada", undefined, { sid: "s1" }).socket);
     const response = await revoke(rig, { sid: "s1" });
     expect([response.status, await response.json()]).toEqual([200, { closed: 2 }]);
     expect(connected.map((socket) => socket.closed?.code)).toEqual([4003, 4003]);
@@ -29,7 +29,7 @@ describe("POST /api/tokens/revoke", () => {
   ] as const)("keeps %j", async (body, kind, value, issuedBeforeMs, lifeMs) => {
     using rig = await Rig.open();
     expect((await revoke(rig, body)).status).toBe(200);
-    expect(rig.hubRig.revocations.find(kind, value)).toEqual({
+    expect(rig.hub.revocations.find(kind, value)).toEqual({
       ...{ kind, value, issuedBeforeMs },
       untilMs: NOW_MS + lifeMs + 5_000,
     });
@@ -51,22 +51,22 @@ describe("POST /api/tokens/revoke", () => {
     using rig = await Rig.open();
     const response = await revoke(rig, body);
     expect([response.status, await response.json()]).toMatchObject([400, { code: "BAD_REQUEST" }]);
-    expect(rig.hubRig.revocations.size).toBe(0);
+    expect(rig.hub.revocations.size).toBe(0);
   });
 
   test("is for the backend alone", async () => {
     using rig = await Rig.open();
     expect((await revoke(rig, { sub: "u" }, { role: "user" })).status).toBe(403);
     expect((await rig.post("/api/tokens/revoke", { sub: "u" })).status).toBe(401);
-    expect(rig.hubRig.revocations.size).toBe(0);
+    expect(rig.hub.revocations.size).toBe(0);
   });
 
   test("is audited with who called, and with no id of a token", async () => {
     using rig = await Rig.open();
     await revoke(rig, { jti: "canary-jti" });
-    expect(rig.hubRig.audit).toMatchObject([
+    expect(rig.hub.audit).toMatchObject([
       { event: "token.revoked", userId: "root", address: "192.0.2.1", about: { by: "token", kind: "jti" } },
     ]);
-    expect(JSON.stringify(rig.hubRig.audit)).not.toContain("canary");
+    expect(JSON.stringify(rig.hub.audit)).not.toContain("canary");
   });
 });

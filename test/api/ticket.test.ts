@@ -88,9 +88,10 @@ describe("POST /api/ws/ticket", () => {
     expect((await ask(rig, bearer())).status).toBe(201);
   });
 
-  test("is not a page: any other method is 405", async () => {
+  test("takes no other method, but that a GET could be an upgrade of the deprecated endpoint", async () => {
     using rig = await Rig.open();
-    const response = await rig.fetch(PATH);
-    expect([response.status, response.headers.get("allow")]).toEqual([405, "POST"]);
+    expect((await rig.fetch(PATH)).status).toBe(426);
+    const response = await rig.fetch(PATH, { method: "PUT" });
+    expect([response.status, response.headers.get("allow")]).toEqual([405, "GET, HEAD, POST"]);
   });
 });

@@ -16,6 +16,12 @@ export function endingPromises({ promise, serve, connect, open }: EngineSuite): 
       await peer.ended();
     });
 
+    promise("may carry a code that the application has made up", async () => {
+      const peer = await open(await serve(), "a");
+      peer.send({ do: "close", code: 4321, reason: "maintenance" });
+      expect(await peer.closed()).toEqual({ code: 4321, reason: "maintenance" });
+    });
+
     for (const { character, fits } of [
       { character: "é", fits: 61 },
       { character: "😀", fits: 30 },

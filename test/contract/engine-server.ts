@@ -9,7 +9,7 @@ import type {
   Refuse,
   Socket,
 } from "../../src/engine/engine.ts";
-import { CLOSES, type CloseCode } from "../../src/protocol/codes.ts";
+import { type ChosenCloseCode, CLOSES, type CloseCode, isChosenCloseCode } from "../../src/protocol/codes.ts";
 
 /**
  * The server that the engine suite talks to. It does what its clients tell it in JSON messages and in the path, and everything it
@@ -136,6 +136,7 @@ class ContractHandler implements Handler<ContractSession> {
     if (path === "/length") return new Response(String((await request.arrayBuffer()).byteLength));
     if (path === "/stream") {
       peer.holdOpen();
+      peer.letGo();
       return new Response(new Blob(["one ", "two"]).stream());
     }
     return Response.json({ url: request.url, method: request.method, address: peer.address });
@@ -269,10 +270,9 @@ function numbered(index: number, size = 0): string {
   return `${index}:`.padEnd(size, "x");
 }
 
-function closeCode(code: number | undefined): CloseCode {
-  const isCloseCode = (value: number | undefined): value is CloseCode =>
-    value !== undefined && Object.hasOwn(CLOSES, value);
-  return isCloseCode(code) ? code : 1000;
+function closeCode(code = 1000): CloseCode | ChosenCloseCode {
+  const isCloseCode = (value: number): value is CloseCode => Object.hasOwn(CLOSES, value);
+  return isCloseCode(code) || isChosenCloseCode(code) ? code : 1000;
 }
 
 function isCommand(value: unknown): value is Command {

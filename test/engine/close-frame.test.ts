@@ -24,6 +24,10 @@ describe("a close code", () => {
     expect(sendableCode(code)).toBe(code);
   });
 
+  test.each([4000, 4321, 4999])("%d, which is left to applications, is sent as it is", (code) => {
+    expect(sendableCode(code)).toBe(code);
+  });
+
   test.each([0, 999, 1004, 1005, 1006, 1015, 2999, 5000, -1, 1.5, Number.NaN])("%d is replaced by 1011", (code) => {
     expect(sendableCode(code)).toBe(1011);
   });

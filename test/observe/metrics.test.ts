@@ -23,7 +23,13 @@ const sources: GaugeSources = {
 
 function metricsOfNode(): Metrics {
   const closeCodes = Object.keys(CLOSES).map(Number);
-  return createMetrics(sources, { codes: Object.keys(ERRORS), closeCodes, frameTypes: ["chat_message", "ping"] });
+  const metrics = createMetrics(sources, {
+    codes: Object.keys(ERRORS),
+    closeCodes,
+    frameTypes: ["chat_message", "ping"],
+  });
+  metrics.apiCalls.add("POST /api/publish", "ok");
+  return metrics;
 }
 
 /** Series with their labels → value, as Prometheus would read them. */

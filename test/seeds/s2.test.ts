@@ -40,7 +40,7 @@ const pages: Page[] = [];
 const programs: ClientProgram[] = [];
 
 beforeAll(async () => {
-  node = await TestNode.start({ API_KEY: "the key of the backend" });
+  node = await TestNode.start({ API_KEY: "the-key-of-the-backend" });
 });
 
 afterEach(async () => {
@@ -72,7 +72,7 @@ function start(jwt: string, userId = "user123"): Page {
 function publish(topic: string, event: string, data: unknown): Promise<Response> {
   return node.http("/api/publish", {
     method: "POST",
-    headers: { "X-API-Key": "the key of the backend", "Content-Type": "application/json" },
+    headers: { "X-API-Key": "the-key-of-the-backend", "Content-Type": "application/json" },
     body: JSON.stringify({ topic, event, data }),
   });
 }

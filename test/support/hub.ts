@@ -13,7 +13,7 @@ import type { Authorizer } from "../../src/hub/permission.ts";
 import type { AuditEvent } from "../../src/observe/audit.ts";
 import { createMetrics, type Metrics } from "../../src/observe/metrics.ts";
 import { sweepUnsent } from "../../src/hub/sweep.ts";
-import type { CloseCode } from "../../src/protocol/codes.ts";
+import type { ChosenCloseCode, CloseCode } from "../../src/protocol/codes.ts";
 import type { Principal } from "../../src/protocol/principal.ts";
 import type { Codec } from "../../src/protocol/codec.ts";
 import { jsonCodec } from "../../src/protocol/json.ts";
@@ -97,7 +97,7 @@ export class KeptSocket implements Socket {
     for (const member of this.#topics.get(topic) ?? []) if (member !== this) member.send(frame);
   }
 
-  close(code: CloseCode, reason: string): void {
+  close(code: CloseCode | ChosenCloseCode, reason: string): void {
     this.end(code, reason);
   }
 

@@ -1,0 +1,51 @@
+import * as v from "valibot";
+import { isEventName } from "../protocol/event-name.ts";
+import { isId, isRoomSlug, isTopic } from "../protocol/topic.ts";
+import { checkValue } from "../protocol/value.ts";
+
+/** What paths, queries and bodies of several routes are made of. */
+
+export const Topic = v.pipe(v.string(), v.check(isTopic));
+export const RoomSlug = v.pipe(v.string(), v.check(isRoomSlug));
+export const UserId = v.pipe(v.string(), v.check(isId));
+export const EventName = v.pipe(v.string(), v.check(isEventName));
+export const MessageId = v.pipe(v.string(), v.minLength(1), v.maxLength(64), v.check(isWellFormed));
+
+/** In a body: its `data` has the place that it has in a frame, one level down. */
+export const Data = v.pipe(v.unknown(), v.check(isSayable));
+
+/** Of everything that the backend publishes. */
+export const EVENT_FIELDS = { event: EventName, data: v.optional(Data), messageId: v.optional(MessageId) };
+
+export const TopicPath = v.object({ topic: Topic });
+export const UserPath = v.object({ id: UserId });
+
+const MAX_LIMIT = 1_000;
+const DEFAULT_LIMIT = "100";
+
+/** Over the maximum it is the maximum, as in frames. */
+export const Limit = v.pipe(
+  v.optional(v.pipe(v.string(), v.regex(/^[1-9]\d{0,8}$/)), DEFAULT_LIMIT),
+  v.transform((text) => Math.min(Number(text), MAX_LIMIT)),
+);
+
+export const PAGE_FIELDS = { limit: Limit, cursor: v.optional(v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{1,100}$/))) };
+
+/** The body of a list. */
+export function pageOf<const S extends v.GenericSchema>(item: S) {
+  return v.object({ items: v.array(item), next: v.optional(v.string()) });
+}
+
+export function isWellFormed(text: string): boolean {
+  return text.isWellFormed();
+}
+
+/** Whether both framings can say it. */
+export function isSayable(data: unknown): boolean {
+  try {
+    checkValue(data, 2);
+    return true;
+  } catch {
+    return false;
+  }
+}

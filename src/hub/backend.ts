@@ -1,0 +1,186 @@
+import { type ChosenCloseCode, isChosenCloseCode, ProtocolError } from "../protocol/codes.ts";
+import type { ErrorCode } from "../protocol/codes.ts";
+import type { ServerFrame } from "../protocol/frames.ts";
+import { placeOf } from "../protocol/topic.ts";
+import type { Actor } from "./audit-trail.ts";
+import type { Connection } from "./connection.ts";
+import { asProtocolError } from "./errors.ts";
+import { Grants } from "./grants.ts";
+import type { Hub } from "./hub.ts";
+import { joinTopic } from "./join.ts";
+import { type Published, publishEvent } from "./publishing.ts";
+import { USER_TOPIC } from "./session.ts";
+
+/** What the application's backend says; whoever receives it sees no `from`. */
+export interface BackendEvent {
+  /** The name, and so the `type` of the frame. */
+  readonly event: string;
+  /** At most 16 KiB as JSON; absent is null. */
+  readonly data?: unknown;
+  /** The same id is delivered once per topic: a request may be repeated. */
+  readonly messageId?: string | undefined;
+}
+
+/** What became of an event in one of several topics. */
+export type TopicResult = { readonly topic: string } & (Published | { readonly code: ErrorCode });
+
+export interface Sent extends Published {
+  /** Connections on this node that it went to. */
+  readonly delivered: number;
+}
+
+export interface Disconnection {
+  /** 4000 to 4999; 4003 by default. */
+  readonly code?: number | undefined;
+  /** At most 123 bytes; by default the name of the code. */
+  readonly reason?: string | undefined;
+  /** Connections that stay. */
+  readonly except?: readonly string[] | undefined;
+}
+
+/**
+ * What the application's server side does on this node, over HTTP or embedded. Nobody's access is asked, topics and event names are
+ * well formed already.
+ */
+export class Backend {
+  readonly #hub: Hub;
+
+  constructor(hub: Hub) {
+    this.#hub = hub;
+  }
+
+  /** The node is about to end: nothing should begin that takes long. */
+  get isDraining(): boolean {
+    return this.#hub.isDraining;
+  }
+
+  /** Throws or rejects MESSAGE_TOO_LARGE, MESSAGE_ID_REUSED, PUBLISH_FAILED. */
+  publish(topic: string, { event, data, messageId }: BackendEvent): Published | Promise<Published> {
+    return publishEvent(this.#hub, { topic, event, data, messageId, from: null });
+  }
+
+  /** One topic that fails keeps none of the others from it. Rejects MESSAGE_TOO_LARGE, which is true of all of them. */
+  publishToMany(topics: readonly string[], event: BackendEvent): Promise<TopicResult[]> {
+    return Promise.all([...new Set(topics)].map((topic) => this.#tryToPublish(topic, event)));
+  }
+
+  async #tryToPublish(topic: string, event: BackendEvent): Promise<TopicResult> {
+    try {
+      return { topic, ...(await this.publish(topic, event)) };
+    } catch (error) {
+      const { code } = asProtocolError(error, this.#hub.report);
+      if (code === "MESSAGE_TOO_LARGE") throw error;
+      return { topic, code };
+    }
+  }
+
+  /** To all connections of the user, and to those that come back for it in time. Throws or rejects as `publish`. */
+  sendToUser(userId: string, event: BackendEvent): Sent | Promise<Sent> {
+    const delivered = this.#connectionsOf(userId).length;
+    const published = this.publish(USER_TOPIC + userId, event);
+    if (published instanceof Promise) return published.then((known) => ({ ...known, delivered }));
+    return { ...published, delivered };
+  }
+
+  /**
+   * To the followers of a user, and to the users `to`. Each connection gets it once: those of `to` who follow on all of their connections
+   * are served by the topic already. Where only some follow, and for whoever is away, it goes to the user too, under the same message id.
+   */
+  async sendToFollowers(userId: string, event: BackendEvent, to: readonly string[] = []): Promise<Sent> {
+    const topic = `followers:${userId}`;
+    const room = this.#hub.rooms.get(topic);
+    const follows = (connection: Connection): boolean => room !== undefined && connection.rooms.includes(room);
+    const others = [...new Set(to)].filter((id) => {
+      const connections = this.#connectionsOf(id);
+      return connections.length === 0 || !connections.every(follows);
+    });
+    let delivered = room?.members ?? 0;
+    for (const id of others) delivered += this.#connectionsOf(id).filter((connection) => !follows(connection)).length;
+    const published = await this.publish(topic, event);
+    const { messageId } = published;
+    for (const id of others) {
+      const taken = this.publish(USER_TOPIC + id, { ...event, messageId });
+      if (taken instanceof Promise) await taken;
+    }
+    return { ...published, delivered };
+  }
+
+  /** Ends the user's connections, and says how many those were. Throws BAD_REQUEST for a code that is not the application's to choose. */
+  disconnect(userId: string, { code = 4003, reason, except = [] }: Disconnection, actor: Actor): number {
+    if (!isChosenCloseCode(code)) throw new ProtocolError("BAD_REQUEST");
+    const ending = this.#connectionsOf(userId).filter(({ id }) => !except.includes(id));
+    for (const connection of ending) this.#end(connection, code, reason);
+    if (ending.length > 0) {
+      const about = { ofUser: userId, connections: ending.length, closeCode: code };
+      this.#hub.trail.commanded("user.disconnected", actor, about);
+    }
+    return ending.length;
+  }
+
+  /** It is out of its topics at once, whatever the code: nobody is held for a user who was told to go. */
+  #end(connection: Connection, code: ChosenCloseCode, reason: string | undefined): void {
+    for (const room of [...connection.rooms]) {
+      this.#hub.rooms.leave(connection, room);
+      if (connection.principal !== null) this.#hub.presence.leave(room, connection.principal.id, "announce");
+    }
+    connection.close(code, reason);
+  }
+
+  /**
+   * Makes every connection of the user a member that may read the topic until it ends, whatever its token says. Those that have as many
+   * topics as they may are skipped. Throws BAD_REQUEST for a topic `user:…`, which is nobody else's.
+   */
+  async subscribe(userId: string, topic: string): Promise<{ subscribed: number; skipped: number }> {
+    if (topic.startsWith(USER_TOPIC)) throw new ProtocolError("BAD_REQUEST");
+    const connections = this.#connectionsOf(userId);
+    const joined = await Promise.all(connections.map((connection) => this.#join(connection, topic)));
+    const subscribed = joined.filter(Boolean).length;
+    return { subscribed, skipped: connections.length - subscribed };
+  }
+
+  async #join(connection: Connection, topic: string): Promise<boolean> {
+    const { principal } = connection;
+    if (principal === null) return false;
+    const grant = (): void => {
+      connection.grants ??= new Grants();
+      connection.grants.set(topic, ["read"], Number.POSITIVE_INFINITY);
+    };
+    // The client knows already: a backend may repeat its request.
+    if (this.#hub.joinedRoom(connection, topic) !== undefined) {
+      grant();
+      return true;
+    }
+    try {
+      const joining = joinTopic(this.#hub, connection, principal, {
+        topic,
+        id: undefined,
+        recover: undefined,
+        answer: (joined): ServerFrame => ({ type: "subscribed", ...placeOf(topic), ...joined }),
+      });
+      // At once, before anybody could look whether it may stay.
+      grant();
+      await joining;
+    } catch (error) {
+      if (error instanceof ProtocolError && error.code === "TOPIC_LIMIT") return false;
+      throw error;
+    }
+    return connection.state === "open";
+  }
+
+  /** Takes the user's connections out of a topic, and says how many were in it. What their tokens allow they may join again. */
+  unsubscribe(userId: string, topic: string): number {
+    let left = 0;
+    for (const connection of this.#connectionsOf(userId)) {
+      connection.grants?.delete(topic);
+      if (this.#hub.joinedRoom(connection, topic) === undefined) continue;
+      this.#hub.removeFromTopic(connection, topic, "REVOKED");
+      left += 1;
+    }
+    return left;
+  }
+
+  /** A copy: ending one of them changes the list. */
+  #connectionsOf(userId: string): Connection[] {
+    return [...(this.#hub.users.get(userId)?.connections ?? [])];
+  }
+}

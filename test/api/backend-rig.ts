@@ -1,0 +1,94 @@
+import { compileAccess, DEFAULT_ACCESS } from "../../src/access.ts";
+import { type Api, createApi } from "../../src/api/app.ts";
+import { createOriginPolicy } from "../../src/auth/origin.ts";
+import { findCredential } from "../../src/auth/sources.ts";
+import { Addresses } from "../../src/hub/address.ts";
+import { ProtocolError } from "../../src/protocol/codes.ts";
+import { authenticatorWith } from "../auth/tokens.ts";
+import { FakeClock } from "../support/clock.ts";
+import { hubPorts } from "./hub-ports.ts";
+import { HubRig, passing } from "../support/hub.ts";
+
+export const API_KEY = "the-key-of-the-backend";
+
+/** The routes of the backend over a hub, called with the key. */
+export class BackendRig {
+  readonly clock = new FakeClock();
+  readonly hub: HubRig;
+  readonly failures: unknown[] = [];
+  readonly audited: unknown[] = [];
+  /** Requests that the engine's timeout does not hold for. */
+  heldOpen = 0;
+  readonly api: Api;
+
+  constructor({ isDown = false, maxStreamBytes = 1_048_576 } = {}) {
+    this.hub = new HubRig({}, (broker) =>
+      isDown
+        ? {
+            ...passing(broker),
+            publish: () => {
+              throw new ProtocolError("PUBLISH_FAILED");
+            },
+          }
+        : broker,
+    );
+    this.api = createApi({
+      accounts: null,
+      callers: {
+        apiKey: API_KEY,
+        authenticator: authenticatorWith(),
+        access: compileAccess(DEFAULT_ACCESS),
+        origins: createOriginPolicy([]),
+        findCredential: (view) => findCredential(view, { cookieName: "access_token", tokenInQuery: true }, true),
+      },
+      addresses: new Addresses({ trustedProxies: [], forwardedHeader: "x-forwarded-for" }, () => {}),
+      allowedOrigins: [],
+      ...hubPorts(this.hub, this.clock),
+      maxStreamBytes,
+      metrics: { token: null, open: false, render: () => Promise.resolve(""), contentType: "" },
+      readiness: () => ({ ready: true, reasons: [] }),
+      clock: this.clock,
+      audit: (event) => this.audited.push(event),
+      logFailure: (error) => this.failures.push(error),
+      countError: () => undefined,
+      countCall: () => undefined,
+    });
+  }
+
+  /** The status and the body of the answer. POST with a body, else GET. */
+  call(path: string, body?: unknown): Promise<[number, unknown]> {
+    return this.callWith(path, body === undefined ? {} : { body: JSON.stringify(body) });
+  }
+
+  async callWith(
+    path: string,
+    {
+      body,
+      type = "application/json",
+      signal,
+    }: { body?: string | ReadableStream<Uint8Array>; type?: string; signal?: AbortSignal },
+  ): Promise<[number, unknown]> {
+    const response = await this.api.fetch(
+      new Request(`http://localhost${path}`, {
+        method: body === undefined ? "GET" : "POST",
+        headers: { "X-API-Key": API_KEY, "Content-Type": type },
+        ...(body !== undefined && { body }),
+        ...(signal !== undefined && { signal }),
+      }),
+      {
+        address: "192.0.2.1",
+        holdOpen: () => {
+          this.heldOpen += 1;
+        },
+        letGo: () => {
+          this.heldOpen -= 1;
+        },
+      },
+    );
+    return [response.status, await response.json()];
+  }
+
+  [Symbol.dispose](): void {
+    if (this.failures.length > 0) throw new Error("a fault of ours", { cause: this.failures[0] });
+  }
+}
