@@ -23,6 +23,7 @@ const STEPS: readonly Step[] = [
     command: [bun, "scripts/config-table.ts", "--check"],
     needs: "scripts/config-table.ts",
   },
+  { name: "contracts", command: [bun, "scripts/contracts.ts"] },
 ];
 
 function run(step: Step): boolean {

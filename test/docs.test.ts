@@ -5,6 +5,8 @@ import { ENDPOINTS, findEndpoint } from "../src/hub/endpoints.ts";
 import { AUDIT_EVENTS } from "../src/observe/audit.ts";
 import { CLOSES, ERRORS } from "../src/protocol/codes.ts";
 import { clientFrames } from "../src/protocol/frames.ts";
+import { publishedEvent, serverFrames } from "../src/protocol/server-frames.ts";
+import { Rig } from "./api/ports.ts";
 
 /** docs/protocol.md against the code. */
 
@@ -76,14 +78,29 @@ describe("docs/protocol.md", () => {
     }
   });
 
-  test("has every frame that the server sends, and no other", () => {
-    const [frames = ""] = sourcesOf("src/protocol").filter((text) => text.includes("export type ServerFrame"));
-    const types = [...frames.matchAll(/readonly type: ((?:"[a-z_]+"(?: \| )?)+)/g)].flatMap(([, names = ""]) =>
-      names.split(" | ").map((name) => name.replaceAll('"', "")),
-    );
-    expect(types.length).toBeGreaterThan(10);
-    const documented = rows("Server → client", /^[a-z_]+$/).map(([type = ""]) => type);
-    expect(documented.filter((type) => type !== "type").toSorted()).toEqual([...new Set(types)].toSorted());
+  test("has every frame that the server sends with every field that it has, and nothing else", () => {
+    const documented = new Map(spans("Server → client", /^`([a-z_]+)`$/));
+    expect([...documented.keys()].toSorted()).toEqual(Object.keys(serverFrames).toSorted());
+    const everywhere = new Set(["id", "type", "timestamp"]);
+    for (const [type, schema] of Object.entries(serverFrames)) {
+      const named = new Set(documented.get(type)).difference(everywhere);
+      const sent = fieldsIn(schema).difference(everywhere);
+      expect([type, ...[...named].toSorted()]).toEqual([type, ...[...sent].toSorted()]);
+    }
+  });
+
+  test("has every field of a published event", () => {
+    const [span = ""] = /`\{type: event, [^`]+\}`/.exec(section("Server → client")) ?? [];
+    const named = new Set(span.replace("type: event", "type").match(NAMES));
+    expect([...named].toSorted()).toEqual([...fieldsIn(publishedEvent)].toSorted());
+  });
+
+  test("has every HTTP route that there is, and no other", async () => {
+    using rig = await Rig.open();
+    const { operations } = await rig.answers();
+    const documented = rows("HTTP", /^[A-Z]+, |^[A-Z]+ \//).flatMap(([cell = ""]) => routesIn(cell));
+    // The page of text is for people.
+    expect(documented.toSorted()).toEqual([...operations, "GET /"].toSorted());
   });
 
   test("has every endpoint as it is, and no other", () => {
@@ -116,6 +133,52 @@ describe("docs/protocol.md", () => {
     expect(references.filter((title) => !headings.has(title))).toEqual([]);
   });
 });
+
+const NAMES = /[A-Za-z_]\w*/g;
+
+/** The first cells that fit, each with the names that its second cell has as code, and those of the rows to which that one refers. */
+function spans(title: string, first: RegExp): [string, string[]][] {
+  const known = new Map<string, string[]>();
+  let above: string[] = [];
+  for (const line of section(title).split("\n")) {
+    const [, head = "", cell = ""] = line.split("|").map((each) => each.trim());
+    // What stands behind a colon explains.
+    const [fields = ""] = cell.split(/(?<=`): /);
+    const [, name] = first.exec(head) ?? [];
+    if (name === undefined) continue;
+    const [reference, other = ""] = /all of `([a-z_]+)`/.exec(fields) ?? [];
+    const own = fields.replace(reference ?? "", "").matchAll(/`(\w[^`]*)`/g);
+    const names = [...own].flatMap(([, text = ""]) => text.match(NAMES) ?? []);
+    if (!fields.startsWith("the same")) above = [...names, ...(known.get(other) ?? [])];
+    known.set(name, above);
+  }
+  return [...known];
+}
+
+/** The names of all fields, those of objects within included, but not those of the messages that a frame carries. */
+function fieldsIn(schema: unknown): Set<string> {
+  const { entries, wrapped, item } = Object(schema);
+  const inner = [wrapped, item].filter((each) => each !== undefined).flatMap((each) => [...fieldsIn(each)]);
+  const own = Object.entries(Object(entries)).flatMap(([name, field]) => [name, ...fieldsIn(field)]);
+  return new Set([...inner, ...own]);
+}
+
+/** `PUT, DELETE /a`, `GET /a, GET /b` and `GET /a, /b` are two routes each; what stands behind a `?` is no part of one. */
+function routesIn(cell: string): string[] {
+  const routes: string[] = [];
+  let methods: string[] = [];
+  let hasPath = false;
+  for (const word of cell.split(/[\s,]+/)) {
+    if (/^[A-Z]+$/.test(word)) {
+      methods = hasPath ? [word] : [...methods, word];
+      hasPath = false;
+    } else if (word.startsWith("/")) {
+      routes.push(...methods.map((method) => `${method} ${word.split("?")[0]}`));
+      hasPath = true;
+    }
+  }
+  return routes;
+}
 
 function fieldsOf(type: string): string[] {
   const schema = Object.entries(clientFrames).find(([name]) => name === type)?.[1];

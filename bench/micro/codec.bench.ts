@@ -7,7 +7,7 @@ import { jsonCodec } from "../../src/protocol/json.ts";
 import { msgpackCodec } from "../../src/protocol/msgpack.ts";
 import { checkMessagePack } from "../../src/protocol/msgpack-check.ts";
 import { clientFrames } from "../../src/protocol/frames.ts";
-import type { ChatMessage, ServerFrame } from "../../src/protocol/frames.ts";
+import type { ChatMessage, ServerFrame } from "../../src/protocol/server-frames.ts";
 import { isTopic, roomTopic } from "../../src/protocol/topic.ts";
 import { chatMessage, messageIdOf } from "../load/client-frames.ts";
 

@@ -11,6 +11,7 @@ import type { Clock } from "../observe/clock.ts";
 import { type ErrorCode, ProtocolError } from "../protocol/codes.ts";
 import { type CallerPorts, Callers } from "./callers.ts";
 import { type CountCall, CallRecorder } from "./calls.ts";
+import { documentRoutes } from "./documents.ts";
 import { errorResponse, type LogFailure, toProtocolError } from "./errors.ts";
 import { healthRoutes, type Readiness } from "./health.ts";
 import { type IssuedToken, Login } from "./login.ts";
@@ -108,7 +109,8 @@ export function createApi(ports: ApiPorts): Api {
   const callers = new Callers(ports.callers);
   const login = loginOf(ports);
   const streams = new Streams({ ...ports, maxBytes: ports.maxStreamBytes });
-  const routes = [
+  const routes: Route[] = [
+    ...documentRoutes(() => routes),
     ...healthRoutes(ports.readiness, () => clock.now()),
     ...metricsRoutes(ports.metrics),
     ...statsRoutes(ports.stats, () => clock.now()),

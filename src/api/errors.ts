@@ -1,6 +1,7 @@
 import { HTTPException } from "hono/http-exception";
+import * as v from "valibot";
 import { asProtocolError } from "../hub/errors.ts";
-import { ERRORS, type ErrorCode, ProtocolError } from "../protocol/codes.ts";
+import { ERROR_CODES, ERRORS, type ErrorCode, ProtocolError } from "../protocol/codes.ts";
 
 /** The one place where an error becomes an HTTP answer. */
 
@@ -9,6 +10,18 @@ export interface ErrorResponse {
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
 }
+
+/** The body of every error, for the documentation. Some routes add facts of their own. */
+export const ErrorBody = v.object({
+  type: v.literal("error"),
+  code: v.picklist(ERROR_CODES),
+  message: v.string(),
+  timestamp: v.pipe(v.number(), v.safeInteger(), v.description("Milliseconds since 1970")),
+  retryAfterMs: v.exactOptional(v.pipe(v.number(), v.description("Milliseconds"))),
+  limit: v.exactOptional(v.number()),
+  actual: v.exactOptional(v.number()),
+  correlationId: v.pipe(v.exactOptional(v.string()), v.description("Where to look in the log of the node")),
+});
 
 /** Takes what a client never sees, under the id that it does see. */
 export type LogFailure = (error: unknown, correlationId: string) => void;

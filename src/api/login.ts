@@ -46,7 +46,7 @@ interface Action {
 const ACTIONS = {
   login: {
     summary: "A token for a name and a password; an unknown name and a wrong password look the same.",
-    errors: [],
+    errors: ["AUTH_FAILED", "RATE_LIMITED", "OVERLOADED", "UNAVAILABLE"],
     event: "account.login",
     status: 200,
     async run(accounts, { username, password }) {
@@ -57,7 +57,7 @@ const ACTIONS = {
   },
   register: {
     summary: "A new account, and its first token.",
-    errors: ["CONFLICT"],
+    errors: ["CONFLICT", "RATE_LIMITED", "OVERLOADED", "UNAVAILABLE"],
     event: "account.registered",
     status: 201,
     run: (accounts, { username, password }) => accounts.register(username, password),

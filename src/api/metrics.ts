@@ -23,6 +23,7 @@ export function metricsRoutes(ports: MetricsPorts): Route[] {
       summary: "Prometheus metrics; `Authorization: Bearer` with the METRICS_TOKEN where one is set.",
       ...{ params: NOTHING, query: v.unknown(), body: null },
       answers: { 200: { what: "the text format of Prometheus", schema: null } },
+      errors: ports.token === null ? [] : ["AUTH_REQUIRED", "AUTH_FAILED"],
       handle: ({ request }) => metrics(ports, request),
     }),
   ];

@@ -34,7 +34,7 @@ interface About {
   /** One line for the documentation. */
   readonly summary: string;
   readonly answers: Readonly<Record<number, Answer>>;
-  /** Beside what every route may answer: 400, 401, 403, 413, 415, 429, 500, 503. */
+  /** Beside what every route with such a caller and such a body may answer (`standardErrors` in `openapi.ts`). */
   readonly errors?: readonly ErrorCode[];
 }
 

@@ -1,5 +1,5 @@
 import type { Clock } from "../observe/clock.ts";
-import type { WireUser } from "../protocol/frames.ts";
+import type { WireUser } from "../protocol/server-frames.ts";
 import type { Occupants } from "./occupants.ts";
 import type { ChangeKind } from "./presence-changes.ts";
 import { type Borders, MAX_DIFF_USERS, nextMode, presenceBorders, presenceTickMs } from "./presence-mode.ts";

@@ -1,6 +1,6 @@
 import { type ChosenCloseCode, isChosenCloseCode, ProtocolError } from "../protocol/codes.ts";
 import type { ErrorCode } from "../protocol/codes.ts";
-import type { ServerFrame } from "../protocol/frames.ts";
+import type { ServerFrame } from "../protocol/server-frames.ts";
 import { placeOf } from "../protocol/topic.ts";
 import type { Actor } from "./audit-trail.ts";
 import type { Connection } from "./connection.ts";

@@ -1,5 +1,5 @@
 import type { Position, Positioned } from "../broker/broker.ts";
-import type { Around } from "../protocol/frames.ts";
+import type { Around } from "../protocol/server-frames.ts";
 import type { Connection } from "./connection.ts";
 import type { Hub } from "./hub.ts";
 import { isCongested, relieved } from "./pacing.ts";

@@ -2,7 +2,7 @@ import type { Socket } from "../engine/engine.ts";
 import type { ChosenCloseCode, CloseCode, ProtocolError } from "../protocol/codes.ts";
 import { closeName } from "../protocol/codes.ts";
 import type { Codec, EncodedFields } from "../protocol/codec.ts";
-import type { ServerFrame } from "../protocol/frames.ts";
+import type { ServerFrame } from "../protocol/server-frames.ts";
 import type { Principal } from "../protocol/principal.ts";
 import type { ClientAddress } from "./address.ts";
 import type { Endpoint } from "./endpoints.ts";

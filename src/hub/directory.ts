@@ -1,6 +1,6 @@
 import type { History, Position } from "../broker/broker.ts";
 import { ProtocolError } from "../protocol/codes.ts";
-import type { WireUser } from "../protocol/frames.ts";
+import type { WireUser } from "../protocol/server-frames.ts";
 import type { Hub } from "./hub.ts";
 
 /** A part of a list. A cursor means nothing to whoever has it; what is there all the time is on exactly one page. */

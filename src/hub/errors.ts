@@ -1,5 +1,6 @@
 import { ERRORS, ProtocolError } from "../protocol/codes.ts";
-import type { FrameId, ServerFrame } from "../protocol/frames.ts";
+import type { FrameId } from "../protocol/frames.ts";
+import type { ServerFrame } from "../protocol/server-frames.ts";
 import { isId, isRoomSlug, isTopic } from "../protocol/topic.ts";
 
 /** The parts of a frame that its error repeats: each only when it is well formed, so that nothing else comes back. */

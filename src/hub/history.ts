@@ -1,5 +1,6 @@
 import type { History } from "../broker/broker.ts";
-import type { Around, ClientFrame } from "../protocol/frames.ts";
+import type { ClientFrame } from "../protocol/frames.ts";
+import type { Around } from "../protocol/server-frames.ts";
 import { replyTo } from "../protocol/frames.ts";
 import { placeOf, topicOf } from "../protocol/topic.ts";
 import type { Connection } from "./connection.ts";

@@ -8,7 +8,7 @@ import { IsoTime } from "../observe/iso-time.ts";
 import type { Metrics } from "../observe/metrics.ts";
 import { ERRORS } from "../protocol/codes.ts";
 import type { Codec, EncodedFields, MessageBody } from "../protocol/codec.ts";
-import type { Terms, UnsubscribeCode } from "../protocol/frames.ts";
+import type { Terms, UnsubscribeCode } from "../protocol/server-frames.ts";
 import { nameOf } from "../protocol/topic.ts";
 import { AuditTrail } from "./audit-trail.ts";
 import { sweepPermissions } from "./changed-permissions.ts";

@@ -1,6 +1,7 @@
 import type { Position } from "../broker/broker.ts";
 import { ProtocolError } from "../protocol/codes.ts";
-import type { FrameId, Joined, ServerFrame } from "../protocol/frames.ts";
+import type { FrameId } from "../protocol/frames.ts";
+import type { Joined, ServerFrame } from "../protocol/server-frames.ts";
 import { replyTo } from "../protocol/frames.ts";
 import type { Principal } from "../protocol/principal.ts";
 import { catchUp } from "./catch-up.ts";

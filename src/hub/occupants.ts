@@ -1,4 +1,4 @@
-import type { WireUser } from "../protocol/frames.ts";
+import type { WireUser } from "../protocol/server-frames.ts";
 import { PresenceChanges } from "./presence-changes.ts";
 import type { PresenceMode } from "./presence-mode.ts";
 

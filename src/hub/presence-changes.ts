@@ -1,4 +1,4 @@
-import type { WireUser } from "../protocol/frames.ts";
+import type { WireUser } from "../protocol/server-frames.ts";
 
 export type ChangeKind = "joined" | "left";
 

@@ -1,5 +1,5 @@
 import type { Clock } from "../observe/clock.ts";
-import type { WireUser } from "../protocol/frames.ts";
+import type { WireUser } from "../protocol/server-frames.ts";
 import type { Principal } from "../protocol/principal.ts";
 import { Announcer } from "./announcer.ts";
 import { type Occupant, Occupants } from "./occupants.ts";

@@ -1,4 +1,4 @@
-import type { UnsubscribeCode } from "../protocol/frames.ts";
+import type { UnsubscribeCode } from "../protocol/server-frames.ts";
 import type { Principal } from "../protocol/principal.ts";
 import type { Connection } from "./connection.ts";
 import { renewGrants } from "./grants.ts";

@@ -3,7 +3,7 @@ import type { Positioned } from "../broker/broker.ts";
 import type { Engine, Frame } from "../engine/engine.ts";
 import type { Counters } from "../observe/metrics.ts";
 import type { Codec } from "../protocol/codec.ts";
-import type { ServerFrame } from "../protocol/frames.ts";
+import type { ServerFrame } from "../protocol/server-frames.ts";
 import { placeOf, roomSlugOf } from "../protocol/topic.ts";
 import type { Connection } from "./connection.ts";
 import { SLICED_FROM, Slices } from "./slices.ts";

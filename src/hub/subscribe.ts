@@ -1,4 +1,5 @@
-import type { ClientFrame, Joined, ServerFrame } from "../protocol/frames.ts";
+import type { ClientFrame } from "../protocol/frames.ts";
+import type { Joined, ServerFrame } from "../protocol/server-frames.ts";
 import { replyTo } from "../protocol/frames.ts";
 import { placeOf, roomTopic } from "../protocol/topic.ts";
 import type { Connection } from "./connection.ts";

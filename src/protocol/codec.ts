@@ -1,4 +1,4 @@
-import type { ChatMessage, PublishedEvent, ServerFrame } from "./frames.ts";
+import type { ChatMessage, PublishedEvent, ServerFrame } from "./server-frames.ts";
 
 /** A message with its place in the stream of its topic. */
 export interface PositionedBody {

@@ -44,6 +44,12 @@ export const ERRORS = {
 
 export type ErrorCode = keyof typeof ERRORS;
 
+export const ERROR_CODES: readonly ErrorCode[] = Object.keys(ERRORS).filter(isErrorCode);
+
+function isErrorCode(code: string): code is ErrorCode {
+  return code in ERRORS;
+}
+
 /** What a client should do after a close. */
 export type AfterClose = "may-reconnect" | "reconnect-later" | "new-token" | "recover" | "wait" | "stop";
 

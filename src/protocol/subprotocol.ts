@@ -9,7 +9,7 @@ const FORMATS: ReadonlyMap<string, Codec> = new Map([
 ]);
 
 /** The subprotocol names that choose a framing; `auth` carries a token and stands for JSON. */
-const SUBPROTOCOLS: ReadonlyMap<string, Codec> = new Map([
+export const SUBPROTOCOLS: ReadonlyMap<string, Codec> = new Map([
   ...FORMATS,
   ["tautline.v1.json", jsonCodec],
   ["tautline.v1.msgpack", msgpackCodec],

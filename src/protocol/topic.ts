@@ -7,10 +7,10 @@ export const MAX_TOPIC_LENGTH = 200;
 const ROOM = "room:";
 
 /** The characters of ids and topic names: printable ASCII without quotes, brackets, backslash, `*` and the like. */
-const ID = /^[A-Za-z0-9_.\-~@:/|+=%,]{1,128}$/;
+export const ID = /^[A-Za-z0-9_.\-~@:/|+=%,]{1,128}$/;
 const NAMESPACE = /^[a-z][a-z0-9-]{0,31}$/;
-const TOPIC = /^[a-z][a-z0-9-]{0,31}:[A-Za-z0-9_.\-~@:/|+=%,]+$/;
-const ROOM_SLUG = /^[A-Za-z0-9_.\-~@:/|+=%,]{1,195}$/;
+export const TOPIC = /^[a-z][a-z0-9-]{0,31}:[A-Za-z0-9_.\-~@:/|+=%,]+$/;
+export const ROOM_SLUG = /^[A-Za-z0-9_.\-~@:/|+=%,]{1,195}$/;
 
 export function isId(text: string): boolean {
   return ID.test(text);

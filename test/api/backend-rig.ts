@@ -5,6 +5,7 @@ import { findCredential } from "../../src/auth/sources.ts";
 import { Addresses } from "../../src/hub/address.ts";
 import { ProtocolError } from "../../src/protocol/codes.ts";
 import { authenticatorWith } from "../auth/tokens.ts";
+import { Answers } from "../support/answers.ts";
 import { FakeClock } from "../support/clock.ts";
 import { hubPorts } from "./hub-ports.ts";
 import { HubRig, passing } from "../support/hub.ts";
@@ -20,6 +21,7 @@ export class BackendRig {
   /** Requests that the engine's timeout does not hold for. */
   heldOpen = 0;
   readonly api: Api;
+  #answers: Answers | null = null;
 
   constructor({ isDown = false, maxStreamBytes = 1_048_576 } = {}) {
     this.hub = new HubRig({}, (broker) =>
@@ -85,7 +87,18 @@ export class BackendRig {
         },
       },
     );
+    this.#answers ??= Answers.of(await (await this.#document()).text());
+    await this.#answers.check(
+      body === undefined ? "GET" : "POST",
+      new URL(`http://localhost${path}`).pathname,
+      response,
+    );
     return [response.status, await response.json()];
+  }
+
+  #document(): Promise<Response> {
+    const nobody = { address: "192.0.2.1", holdOpen() {}, letGo() {} };
+    return this.api.fetch(new Request("http://localhost/openapi.json"), nobody);
   }
 
   [Symbol.dispose](): void {

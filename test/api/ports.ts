@@ -13,6 +13,7 @@ import { compileAccess, DEFAULT_ACCESS } from "../../src/access.ts";
 import { authenticatorWith } from "../auth/tokens.ts";
 import { Addresses } from "../../src/hub/address.ts";
 import type { AuditEvent } from "../../src/observe/audit.ts";
+import { Answers } from "../support/answers.ts";
 import { FakeClock } from "../support/clock.ts";
 import { hubPorts } from "./hub-ports.ts";
 import { HubRig } from "../support/hub.ts";
@@ -20,6 +21,8 @@ import { HubRig } from "../support/hub.ts";
 export const CHEAP: PasswordOptions = { cost: { memoryKiB: 64, iterations: 1 } };
 export const SECRET = new TextEncoder().encode("the secret that the tests sign with");
 export const NOW_MS = Date.UTC(2026, 0, 1);
+
+const OTHER_PEER: Peer = { address: "192.0.2.200", holdOpen() {}, letGo() {} };
 
 async function issueToken(account: Account): Promise<IssuedToken> {
   const token = await new SignJWT({ username: account.username, role: account.role })
@@ -83,9 +86,19 @@ export class Rig {
     return new Rig(directory, store, ports(store));
   }
 
-  fetch(path: string, init: RequestInit = {}, address = "192.0.2.1"): Promise<Response> {
+  /** The answer, held against the API's own OpenAPI document. */
+  async fetch(path: string, init: RequestInit = {}, address = "192.0.2.1"): Promise<Response> {
     const peer: Peer = { address, holdOpen() {}, letGo() {} };
-    return this.api.fetch(new Request(`http://localhost${path}`, init), peer);
+    const request = new Request(`http://localhost${path}`, init);
+    const response = await this.api.fetch(request, peer);
+    const answers = await this.answers();
+    await answers.check(request.method, new URL(request.url).pathname, response);
+    return response;
+  }
+
+  async answers(): Promise<Answers> {
+    const document = await this.api.fetch(new Request("http://localhost/openapi.json"), OTHER_PEER);
+    return Answers.of(await document.text());
   }
 
   post(path: string, body: unknown, address?: string): Promise<Response> {

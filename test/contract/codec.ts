@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import type { Codec, EncodedFields, MessageBody } from "../../src/protocol/codec.ts";
 import { chatBody } from "../../src/protocol/codec.ts";
-import type { ServerFrame } from "../../src/protocol/frames.ts";
+import type { ServerFrame } from "../../src/protocol/server-frames.ts";
 
 export interface CodecContract {
   readonly codec: Codec;

@@ -22,6 +22,9 @@ export const OPTIONS: EngineOptions = {
   maxBodyBytes: 1_000,
 };
 
+/** The server of the suite speaks no protocol. */
+const ANY_FRAMES = { conforms: false };
+
 /** A request that must not be answered when it stands behind a refused one. */
 export const FOLLOW_UP = "GET /second HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
@@ -74,14 +77,14 @@ export class EngineSuite {
   };
 
   connect = async (port: number): Promise<RawPeer> => {
-    const peer = await RawPeer.connect(port);
+    const peer = await RawPeer.connect(port, "127.0.0.1", ANY_FRAMES);
     this.#peers.push(peer);
     return peer;
   };
 
   /** An open connection, known to the server by its name. */
   open = async (port: number, name: string, more = ""): Promise<RawPeer> => {
-    const peer = await RawPeer.open(port, { path: `/?name=${name}${more}` });
+    const peer = await RawPeer.open(port, { path: `/?name=${name}${more}` }, ANY_FRAMES);
     this.#peers.push(peer);
     return peer;
   };

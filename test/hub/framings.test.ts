@@ -1,7 +1,8 @@
 import { afterEach, expect, type Mock, spyOn, test } from "bun:test";
-import type { Codec } from "../../src/protocol/codec.ts";
+import type { Codec, PositionedBody } from "../../src/protocol/codec.ts";
 import { jsonCodec } from "../../src/protocol/json.ts";
 import { msgpackCodec } from "../../src/protocol/msgpack.ts";
+import { eventFor } from "../support/bodies.ts";
 import { HubRig } from "../support/hub.ts";
 
 /** Connections of both framings behind one hub: each hears the same, and nothing is encoded twice for one framing. */
@@ -20,19 +21,16 @@ function countOf(method: "encode" | "encodePositioned" | "encodeFields"): () => 
 }
 
 const FIVE: readonly Codec[] = [jsonCodec, msgpackCodec, jsonCodec, msgpackCodec, jsonCodec];
-const MESSAGE = {
-  body: { kind: "event", json: '{"type":"note","data":{"a":[1.5,null]}' },
-  offset: 3,
-  epoch: "e",
-} as const;
+const DATA = { a: [1.5, null] };
+const noteFor = (topic: string): PositionedBody => ({ body: eventFor(topic, "note", DATA), offset: 3, epoch: "e" });
 
 test("a message to a user reaches all its connections, encoded once per framing", () => {
   const rig = new HubRig();
   const sockets = FIVE.map((codec) => rig.connect("ada", codec).socket);
   const count = countOf("encodePositioned");
-  rig.hub.deliver("user:ada", MESSAGE);
+  rig.hub.deliver("user:ada", noteFor("user:ada"));
   for (const socket of sockets) {
-    expect(socket.take()).toEqual([{ type: "note", data: { a: [1.5, null] }, offset: 3, epoch: "e" }]);
+    expect(socket.take()).toMatchObject([{ type: "note", topic: "user:ada", data: DATA, offset: 3, epoch: "e" }]);
   }
   expect(count()).toEqual([1, 1]);
 });
@@ -41,14 +39,14 @@ test("a message to a room reaches all its members, encoded once per framing, and
   const rig = new HubRig();
   const members = FIVE.map((codec) => rig.member("ada", "r", codec));
   const count = countOf("encodePositioned");
-  rig.hub.deliver("room:r", MESSAGE);
+  rig.hub.deliver("room:r", noteFor("room:r"));
   const heard = members.map(({ socket }) => socket.take());
   for (const frames of heard) expect(frames).toEqual(heard[0] ?? []);
   expect(count()).toEqual([1, 1]);
   for (const { connection } of members) {
     if (connection.codec === jsonCodec) rig.receive(connection, { type: "leave_room", roomSlug: "r" });
   }
-  rig.hub.deliver("room:r", MESSAGE);
+  rig.hub.deliver("room:r", noteFor("room:r"));
   expect(count()).toEqual([1, 2]);
 });
 

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { eventFor } from "../support/bodies.ts";
 import { HubRig } from "../support/hub.ts";
 
 describe("unsent bytes over the bound", () => {
@@ -96,7 +97,7 @@ describe("a user", () => {
     const bob = rig.connect("bob");
     gone.socket.end(1006);
     for (const text of ["one", "two"]) {
-      const body = { kind: "event", json: `{"type":"${text}"` } as const;
+      const body = eventFor("user:ada", text);
       await rig.hub.broker.publish({ topic: "user:ada", body, identity: null }, true);
     }
     const frames = [

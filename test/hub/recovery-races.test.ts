@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
+import { eventFor } from "../support/bodies.ts";
 import { HubRig } from "../support/hub.ts";
 
 /**
@@ -104,7 +105,7 @@ test("10,000 random orders of messages, cuts, joins and stalls leave no gap and 
       const rig = new HubRig(limits, undefined, wide);
       let published = 0;
       const publish = (bytes: number): void => {
-        const body = { kind: "event", json: `{"type":"note","data":"${"x".repeat(bytes)}"` } as const;
+        const body = eventFor("room:r", "note", "x".repeat(bytes));
         void rig.hub.broker.publish({ topic: "room:r", body, identity: null }, true);
         published += 1;
       };

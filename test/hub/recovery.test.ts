@@ -4,6 +4,7 @@ import type { Broker, Positioned } from "../../src/broker/broker.ts";
 import { newestThatFit, partsOf, recoveryOf } from "../../src/hub/recovery.ts";
 import { ProtocolError } from "../../src/protocol/codes.ts";
 import { until } from "../observe/recorded-sink.ts";
+import { chatFor, eventFor } from "../support/bodies.ts";
 import { HubRig, type KeptSocket, passing } from "../support/hub.ts";
 
 const messages = (sizes: readonly number[]): Positioned[] =>
@@ -70,9 +71,7 @@ function rigWithLargeHistory(maxUnsentBytes = 1_000_000): HubRig {
 
 /** A stream in the room r that nobody has to have sent as a client. */
 function publish(rig: HubRig, text: string, padding = 0): void {
-  const data = JSON.stringify({ message: text, padding: "x".repeat(padding) });
-  const body = { kind: "event", json: `{"type":"new_message","data":${data}` } as const;
-  void rig.hub.broker.publish({ topic: "room:r", body, identity: null }, true);
+  void rig.hub.broker.publish({ topic: "room:r", body: chatFor("r", text, padding), identity: null }, true);
 }
 
 function position(rig: HubRig): { offset: number; epoch: string } {
@@ -406,10 +405,7 @@ describe("history", () => {
   test("of the user's own topic is for the user, whose connections are all in it", () => {
     const rig = new HubRig();
     const ada = rig.connect("ada");
-    void rig.hub.broker.publish(
-      { topic: "user:ada", body: { kind: "event", json: '{"type":"note"' }, identity: null },
-      true,
-    );
+    void rig.hub.broker.publish({ topic: "user:ada", body: eventFor("user:ada", "note"), identity: null }, true);
     ada.socket.take();
     rig.receive(ada.connection, { type: "history", topic: "user:ada" });
     expect(ada.socket.take()).toMatchObject([{ type: "history", topic: "user:ada", messages: [{ type: "note" }] }]);

@@ -4,6 +4,7 @@ import { msgpackCodec } from "../../src/protocol/msgpack.ts";
 import type { GrantedAction, Principal } from "../../src/protocol/principal.ts";
 import { HubRig, passing } from "../support/hub.ts";
 import { principal } from "../support/principal.ts";
+import { publishEvent } from "../../src/hub/publishing.ts";
 import { recheck } from "../../src/hub/recheck.ts";
 
 /** Who may be in which topic, and what comes of it. Users have the id `7` unless a test says otherwise. */
@@ -26,6 +27,8 @@ const WHO: Readonly<Record<string, Partial<Principal>>> = {
 
 /** The rules alone decide. */
 const alone = (): HubRig => new HubRig({}, undefined, {}, { authorizer: null });
+
+const NOTE = { topic: "user:7", event: "note", messageId: undefined, from: null };
 
 /** A code, or the type of the answer. */
 function outcome(answer: Readonly<Record<string, unknown>>): unknown {
@@ -258,8 +261,7 @@ describe("subscribing", () => {
   test("to the user's own topic is answered, with what was missed, and its messages come once", () => {
     const rig = new HubRig();
     const ada = rig.connect("7");
-    const publish = (text: string) =>
-      rig.hub.publish("user:7", { kind: "event", json: `{"type":"note","data":"${text}"` }, null);
+    const publish = (data: string) => publishEvent(rig.hub, { ...NOTE, data });
     const { epoch } = rig.answer(ada, { type: "subscribe", topic: "user:7" });
     void publish("a");
     void publish("b");
@@ -280,11 +282,11 @@ describe("subscribing", () => {
     const rig = new HubRig({}, undefined, { historyBytes: 1_000_000, maxHistoryBytes: 2_000_000 });
     const ada = rig.connect("7");
     const { epoch } = rig.answer(ada, { type: "subscribe", topic: "user:7" });
-    const json = `{"type":"note","data":"${"x".repeat(20_000)}"`;
-    for (let count = 0; count < 30; count += 1) void rig.hub.publish("user:7", { kind: "event", json }, null);
+    const publish = () => publishEvent(rig.hub, { ...NOTE, data: "x".repeat(16_000) });
+    for (let count = 0; count < 30; count += 1) void publish();
     ada.socket.take();
     rig.receive(ada.connection, { type: "subscribe", topic: "user:7", recover: { offset: 0, epoch } });
-    void rig.hub.publish("user:7", { kind: "event", json }, null);
+    void publish();
     const frames = ada.socket.take();
     expect(frames.map(({ type, more }) => [type, more])).toEqual([
       ["subscribed", undefined],

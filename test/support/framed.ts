@@ -1,3 +1,4 @@
+import { conforming } from "./conforming.ts";
 import { readMessagePack } from "./msgpack-reader.ts";
 import type { JsonObject, RawPeer } from "./peer.ts";
 
@@ -12,7 +13,7 @@ export async function nextFramed(peer: RawPeer, timeoutMs?: number): Promise<Fra
   const message = await peer.next(timeoutMs);
   const frame: unknown = typeof message === "string" ? JSON.parse(message) : readMessagePack(message);
   if (!isObject(frame)) throw new Error("a frame that is no object");
-  return { framing: typeof message === "string" ? "json" : "msgpack", frame };
+  return { framing: typeof message === "string" ? "json" : "msgpack", frame: conforming(frame) };
 }
 
 /** The next frame of that type; others before it are skipped. */

@@ -19,6 +19,7 @@ import type { Codec } from "../../src/protocol/codec.ts";
 import { jsonCodec } from "../../src/protocol/json.ts";
 import { authenticatorWith } from "../auth/tokens.ts";
 import { FakeClock } from "./clock.ts";
+import { conforming } from "./conforming.ts";
 import { readMessagePack } from "./msgpack-reader.ts";
 import { principal } from "./principal.ts";
 
@@ -138,11 +139,11 @@ export class KeptSocket implements Socket {
     return this.#frames.length;
   }
 
-  /** What came since the last call. */
+  /** What came since the last call, each held against its schema. */
   take(): Fields[] {
     const { frames } = this;
     this.#frames.length = 0;
-    return frames;
+    return frames.map(conforming);
   }
 }
 

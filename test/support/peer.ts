@@ -1,5 +1,6 @@
 import { connect, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
+import { conforming } from "./conforming.ts";
 import { encodeFrame, type FrameToSend, OPCODE, parseFrame, type ReceivedFrame } from "./frames.ts";
 import { type HttpResponse, parseResponse, type UpgradeRequest, upgradeRequest } from "./http.ts";
 
@@ -11,6 +12,8 @@ export interface PeerOptions {
   readonly autoPong?: boolean;
   /** Answer the server's close frame, as RFC 6455 section 5.5.1 asks. */
   readonly autoClose?: boolean;
+  /** False for servers that are no node: what comes from them is not held against the protocol. */
+  readonly conforms?: boolean;
 }
 
 export interface TlsTarget {
@@ -41,6 +44,7 @@ export class RawPeer {
   readonly #socket: Socket;
   readonly #autoPong: boolean;
   readonly #autoClose: boolean;
+  readonly #conforms: boolean;
   readonly #waiters = new Set<Waiter>();
   readonly #responses: HttpResponse[] = [];
   readonly #messages: (string | Uint8Array)[] = [];
@@ -62,6 +66,7 @@ export class RawPeer {
     this.#socket = socket;
     this.#autoPong = options.autoPong ?? true;
     this.#autoClose = options.autoClose ?? true;
+    this.#conforms = options.conforms ?? true;
     socket.setNoDelay(true);
     socket.on("data", (chunk) => this.#receive(typeof chunk === "string" ? Buffer.from(chunk) : chunk));
     socket.on("error", () => this.#end());
@@ -185,13 +190,13 @@ export class RawPeer {
     return this.#next("a frame", timeoutMs, () => this.#frames.shift());
   }
 
-  /** The next message, which must be a JSON object in a text frame. */
+  /** The next message, which must be a JSON object in a text frame, and a frame of the protocol. */
   async json(timeoutMs?: number): Promise<JsonObject> {
     const message = await this.next(timeoutMs);
     if (typeof message !== "string") throw new Error("expected a text frame, got a binary one");
     const value: unknown = JSON.parse(message);
     if (!isObject(value)) throw new Error(`expected a JSON object, got ${message}`);
-    return value;
+    return this.#conforms ? conforming(value) : value;
   }
 
   /** The next JSON message of that `type`; others before it are skipped. */
