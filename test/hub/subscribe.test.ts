@@ -283,7 +283,7 @@ describe("subscribing", () => {
     const ada = rig.connect("7");
     const { epoch } = rig.answer(ada, { type: "subscribe", topic: "user:7" });
     const publish = () => publishEvent(rig.hub, { ...NOTE, data: "x".repeat(16_000) });
-    for (let count = 0; count < 30; count += 1) void publish();
+    for (let count = 0; count < 40; count += 1) void publish();
     ada.socket.take();
     rig.receive(ada.connection, { type: "subscribe", topic: "user:7", recover: { offset: 0, epoch } });
     void publish();
@@ -296,7 +296,7 @@ describe("subscribing", () => {
     ]);
     const offsets = frames.flatMap(({ messages }) => (Array.isArray(messages) ? messages : []));
     expect(offsets.map((message: { offset: number }) => message.offset)).toEqual(
-      Array.from({ length: 30 }, (_, index) => index + 1),
+      Array.from({ length: 40 }, (_, index) => index + 1),
     );
   });
 
