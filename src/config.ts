@@ -65,9 +65,64 @@ const MAX_FILE_CHARACTERS = 65_536;
  * Reads, checks and completes the configuration. The environment beats the file. `readFile` returns a file's text or throws.
  * Throws `ConfigError` with every problem; `warnings` are for people and hold no secret either.
  */
-export function loadConfig(env: Environment, readFile: ReadFile): { config: Config; warnings: string[] } {
+export function loadConfig(env: Environment, readFile: ReadFile): Loaded {
   const problems: Problem[] = [];
-  const file = readSettingsFile(env["TAUTLINE_CONFIG"], readFile, problems);
+  return load(env, readSettingsFile(env["TAUTLINE_CONFIG"], readFile, problems), readFile, problems);
+}
+
+/** Settings by the names of `Config`, as an application gives them; a value may also be what the environment would say. */
+export type SettingInputs = Omit<v.InferInput<typeof Settings>, "tautlineConfig">;
+
+/**
+ * The same for a node inside of an application, which reads neither environment nor file. The rules are those of production: nothing
+ * is made up for a key that is missing. Problems and warnings name settings as `values` does.
+ */
+export function configOf(values: SettingInputs): Loaded {
+  const strange: Problem[] = [];
+  const given = new Map<string, unknown>();
+  for (const [key, value] of Object.entries(values)) {
+    const setting = SETTINGS.find((row) => row.key === key && row.about.environmentOnly !== true);
+    if (setting === undefined) strange.push({ name: printable(key), problem: "is not an option" });
+    else if (value !== undefined) given.set(setting.name, value);
+  }
+  const { config, warnings } = loadOptions(given, strange);
+  if (strange.length > 0) throw new ConfigError(strange);
+  return { config, warnings: warnings.map(inOptionNames) };
+}
+
+function loadOptions(given: FileSettings, strange: readonly Problem[]): Loaded {
+  try {
+    return load({ NODE_ENV: "production" }, given, noFile, []);
+  } catch (error) {
+    const named = inOptions(error);
+    throw named instanceof ConfigError ? new ConfigError([...strange, ...named.problems]) : named;
+  }
+}
+
+/** A `ConfigError` with the names that settings have as options; anything else as it is. */
+export function inOptions(error: unknown): unknown {
+  if (!(error instanceof ConfigError)) return error;
+  const problems = error.problems.map(({ name, problem }) => ({
+    name: inOptionNames(name),
+    problem: inOptionNames(problem),
+  }));
+  return new ConfigError(problems, { cause: error.cause });
+}
+
+function inOptionNames(text: string): string {
+  return text.replace(/[A-Z][A-Z0-9_]+/g, (word) => SETTINGS.find(({ name }) => name === word)?.key ?? word);
+}
+
+function noFile(): never {
+  throw new Error("no file is read");
+}
+
+interface Loaded {
+  readonly config: Config;
+  readonly warnings: string[];
+}
+
+function load(env: Environment, file: FileSettings, readFile: ReadFile, problems: Problem[]): Loaded {
   const found = new Map<SettingKey, Found>();
   const wrong = new Set<SettingKey>();
 

@@ -56,7 +56,7 @@ export const RULES: readonly Rule[] = [
   {
     level: "problem",
     name: "JWT_SECRET",
-    text: "is missing: with NODE_ENV=production it, JWT_PUBLIC_KEY or JWKS_URL is required",
+    text: "is missing: in production it, JWT_PUBLIC_KEY or JWKS_URL is required",
     uses: KEYS,
     applies: (config) => config.production && KEYS.every((key) => config[key] === null),
   },

@@ -13,11 +13,11 @@ import { MemoryTickets } from "./broker/memory-tickets.ts";
 import { type Config, ConfigError } from "./config.ts";
 import { authenticatorOf, issuerOf, openStore } from "./credentials.ts";
 import { createBunEngine } from "./engine/bun.ts";
-import type { Engine, Handler } from "./engine/engine.ts";
+import { handlerOf } from "./engine-handler.ts";
+import type { Engine } from "./engine/engine.ts";
 import { Addresses } from "./hub/address.ts";
 import { Backend } from "./hub/backend.ts";
 import { clearPermissions, setPermissions } from "./hub/changed-permissions.ts";
-import type { Connection } from "./hub/connection.ts";
 import { Directory } from "./hub/directory.ts";
 import { Drain } from "./hub/drain.ts";
 import { Handshakes } from "./hub/handshakes.ts";
@@ -36,6 +36,8 @@ import { createMetrics, type Metrics } from "./observe/metrics.ts";
 import { createSink, type Sink } from "./observe/sink.ts";
 import { CLOSES, ERRORS, ProtocolError } from "./protocol/codes.ts";
 import { clientFrames } from "./protocol/frames.ts";
+import { BY_ITSELF, type NodeParts } from "./node-parts.ts";
+import { startLineOf } from "./start-line.ts";
 
 /** The composition root: builds the parts of one node from its configuration and connects them. */
 
@@ -43,17 +45,12 @@ export interface RunningNode {
   readonly address: { readonly url: string; readonly port: number };
   /** The one line of the start, for people. */
   readonly summary: string;
-  /** Ends every connection in the steps of a planned restart; a second call joins the first. */
-  drain(): Promise<void>;
+  readonly hub: Hub;
+  readonly log: Log;
+  /** Ends every connection in the steps of a planned restart, over `graceMs` or `drainMs`; a second call joins the first. */
+  drain(graceMs?: number): Promise<void>;
   /** Stops listening and writes what is left of the logs. */
   stop(): Promise<void>;
-}
-
-/** Where the parts of a node can be replaced, for embedding and for tests. */
-export interface NodeParts {
-  readonly clock?: Clock;
-  /** Where the log goes: a file descriptor or a path. */
-  readonly logTarget?: number | string;
 }
 
 const UNNAMED_PROXY =
@@ -71,18 +68,23 @@ export async function startNode(config: Config, parts: NodeParts = {}): Promise<
   const origins = configured(() => createOriginPolicy(config.allowedOrigins));
   const addresses = configured(() => new Addresses(config, (peer) => log.warn({ peer }, UNNAMED_PROXY)));
   const accounts = config.accounts === "off" ? null : await openStore(config, clock);
+  const embedding = parts.application?.({ config, clock, report }) ?? BY_ITSELF;
   const revocations = new MemoryRevocations(clock);
   const tickets = new OneTimeTickets(new MemoryTickets(clock), clock);
-  const authenticator = configured(() => authenticatorOf(config, clock, { accounts, revocations, tickets }));
+  const standing = { accounts, revocations, tickets };
+  const authenticator = embedding.authenticator(configured(() => authenticatorOf(config, clock, standing)));
 
-  const access = compileAccess(config.access);
-  const authorizer = hookOf(config, { clock, access, metrics, log });
+  const hasAuthorizer = embedding.authorizer !== null || config.authorizerUrl !== null;
+  const access = compileAccess({ ...(embedding.access ?? config.access), hasAuthorizer });
+  const hook = embedding.authorizer === null ? hookOf(config, { clock, access, metrics, log }) : null;
 
   const broker = new MemoryBroker(config, clock, (topic, message) => hub.deliver(topic, message));
   const hub: Hub = new Hub(config, {
     engine: { publish: (topic, frame) => engine.publish(topic, frame) },
     later: (run) => void setImmediate(run),
-    ...{ access, authorizer, broker, authenticator, revocations, audit, metrics, clock, report },
+    authorizer: embedding.authorizer ?? hook,
+    application: embedding.application,
+    ...{ access, broker, authenticator, revocations, audit, metrics, clock, report },
   });
   bindGauges(hub);
   const drain = new Drain(config, hub, clock, (fields, message) => log.info(fields, message));
@@ -121,7 +123,19 @@ export async function startNode(config: Config, parts: NodeParts = {}): Promise<
     handlerOf(hub, handshakes, api, report),
   );
 
-  const address = await engine.listen();
+  const release = async (): Promise<void> => {
+    loopDelay.stop();
+    await engine.stop();
+    hook?.stop();
+    await broker.stop();
+    accounts?.close();
+    await audit.flush(FLUSH_MS);
+    for (const sink of sinks) await sink.close(FLUSH_MS);
+  };
+  const address = await engine.listen().catch(async (error: unknown) => {
+    await release();
+    throw error;
+  });
   let sinceSecondMs = clock.monotonic();
   const ticking = setInterval(() => {
     hub.tick();
@@ -140,19 +154,13 @@ export async function startNode(config: Config, parts: NodeParts = {}): Promise<
   const watching = setInterval(() => sweepUnsent(hub), UNSENT_SWEEP_MS);
 
   return {
-    address,
-    summary: summaryOf(config, address.url, engine.name, broker.name),
-    drain: () => drain.start(),
+    ...{ address, hub, log },
+    summary: startLineOf(config, address.url, engine.name, broker.name),
+    drain: (graceMs) => drain.start(graceMs),
     async stop() {
       clearInterval(ticking);
       clearInterval(watching);
-      loopDelay.stop();
-      await engine.stop();
-      authorizer?.stop();
-      await broker.stop();
-      accounts?.close();
-      await audit.flush(FLUSH_MS);
-      for (const sink of sinks) await sink.close(FLUSH_MS);
+      await release();
     },
   };
 }
@@ -212,7 +220,7 @@ function observe(config: Config, clock: Clock, logTarget: number | string): Obse
 }
 
 /** What a part finds wrong with its settings stops the start like any other problem of the configuration. */
-function configured<T>(build: () => T): T {
+export function configured<T>(build: () => T): T {
   try {
     return build();
   } catch (error) {
@@ -290,29 +298,4 @@ function apiOf({
 function reasonsAgainst(reasons: Readonly<Record<string, boolean>>): { ready: boolean; reasons: string[] } {
   const standing = Object.keys(reasons).filter((reason) => reasons[reason] === true);
   return { ready: standing.length === 0, reasons: standing };
-}
-
-function handlerOf(hub: Hub, handshakes: Handshakes, api: Api, report: Observation["report"]): Handler<Connection> {
-  return {
-    upgrade: (handshake) => handshakes.upgrade(handshake),
-    malformed: (handshake, status) => handshakes.malformed(handshake, status),
-    open: (socket, connection) => hub.open(socket, connection),
-    abandoned: (connection) => hub.abandoned(connection),
-    message: (connection, data) => hub.message(connection, data),
-    drain: (connection) => hub.drain(connection),
-    pong: (connection) => hub.pong(connection),
-    close: (connection, code) => hub.close(connection, code),
-    fetch: (request, peer) => api.fetch(request, peer),
-    failed: (error) => report(error, crypto.randomUUID()),
-  };
-}
-
-function summaryOf(config: Config, url: string, engine: string, broker: string): string {
-  const socket = config.unixSocket === null ? "" : `--unix-socket ${config.unixSocket} `;
-  const base = config.unixSocket === null ? url : "http://localhost";
-  const next =
-    config.accounts === "on"
-      ? `try: curl ${socket}-X POST ${base}/api/register -H 'Content-Type: application/json' -d '{"username":"ada","password":"correct horse"}'`
-      : `try: curl ${socket}${base}/ready`;
-  return `Tautline listens on ${url} · engine ${engine} · broker ${broker} · ${next}`;
 }

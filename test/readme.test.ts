@@ -7,6 +7,7 @@ import { CLOSES } from "../src/protocol/codes.ts";
 import { until } from "./observe/recorded-sink.ts";
 import { type Frame, Page } from "./seeds/page.ts";
 import { differences } from "./seeds/shown.ts";
+import { RawPeer } from "./support/peer.ts";
 import { SECRET, TestNode, token } from "./support/node.ts";
 import { program } from "./support/programs.ts";
 
@@ -265,6 +266,37 @@ test("the client that recovers gets what was said while it was away, once and in
 });
 
 test(
+  "the server inside of an application runs as it stands, with the sessions of the application",
+  async () => {
+    const [start = "", use = ""] = blocks("ts embedding");
+    const sessions = `const findSession = (token: string) => (token === "mine" ? { id: 42, username: "ada" } : null);`;
+    const told = `console.log(server.address.port); for await (const line of console) { if (line) break; }`;
+    const application = Bun.spawn(
+      [process.execPath, "-e", [sessions, start.replace("8080", "0"), told, use].join("\n")],
+      {
+        ...{ cwd: ROOT, env: environment() },
+        stdio: ["pipe", "pipe", "inherit"],
+      },
+    );
+    const output = application.stdout.getReader();
+    const port = Number(Buffer.from((await output.read()).value ?? []).toString());
+    const peer = await RawPeer.open(port, { path: "/ws?token=mine" }, { conforms: "but-own" });
+    peer.send({ type: "join_room", roomSlug: "lobby" });
+    await peer.jsonOfType("room_joined");
+    peer.send({ type: "say", id: 1, text: "hello" });
+    expect(await peer.json()).toMatchObject({ type: "echo", id: 1, said: "hello" });
+    void application.stdin.write("go on\n");
+    void application.stdin.flush();
+    expect(await peer.json()).toMatchObject({ type: "score.changed", roomSlug: "lobby", data: { home: 1 } });
+    expect(await peer.json()).toMatchObject({ type: "notification", data: { title: "New follower" } });
+    expect((await peer.closed()).code).toBe(1012);
+    void output.cancel();
+    expect(await application.exited).toBe(0);
+  },
+  TIMEOUT_MS,
+);
+
+test(
   "the token made by hand opens a connection to a node with the same secret",
   async () => {
     const [make = ""] = blocks("sh token");
@@ -299,15 +331,19 @@ test("the first commands are the package's own, on the version of Bun that it is
   expect(named.filter((name) => !scripts.has(name))).toEqual([]);
 });
 
-test.each(["README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/protocol.md", "docs/operations.md"])(
-  "every link of %s to a file leads to one",
-  (name) => {
-    const folder = new URL(name, `file://${ROOT}`);
-    const links = [...readFileSync(folder, "utf8").matchAll(/\]\((?!https?:)([^)#]+)[^)]*\)/g)];
-    const missing = links.map(([, path = ""]) => path).filter((path) => !existsSync(new URL(path, folder)));
-    expect(missing).toEqual([]);
-  },
-);
+test.each([
+  "README.md",
+  "CONTRIBUTING.md",
+  "SECURITY.md",
+  "docs/protocol.md",
+  "docs/operations.md",
+  "docs/embedding.md",
+])("every link of %s to a file leads to one", (name) => {
+  const folder = new URL(name, `file://${ROOT}`);
+  const links = [...readFileSync(folder, "utf8").matchAll(/\]\((?!https?:)([^)#]+)[^)]*\)/g)];
+  const missing = links.map(([, path = ""]) => path).filter((path) => !existsSync(new URL(path, folder)));
+  expect(missing).toEqual([]);
+});
 
 test("every close code that it explains is one that exists", () => {
   const codes = [...README.matchAll(/^\| (\d{4}) +\|/gm)].map(([, code = ""]) => code);

@@ -48,7 +48,12 @@ export class Callers {
     if (shown === null) throw new ProtocolError("AUTH_REQUIRED");
     const { apiKey, authenticator } = this.#ports;
     if (access !== "user" && apiKey !== null && isSame(shown, apiKey)) return KEY;
-    const principal = await authenticator.verify(shown, client.key);
+    const principal = await authenticator.verify(shown, client.key, {
+      client,
+      endpoint: { path: new URL(request.url).pathname },
+      userAgent: request.headers.get("user-agent"),
+      via: "http",
+    });
     const permission = PERMISSIONS[access];
     if (permission !== null && !this.#ports.access.hasPermission(principal, permission)) {
       throw new ProtocolError("FORBIDDEN");

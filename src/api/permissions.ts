@@ -67,7 +67,7 @@ export function permissionRoutes({ set, clear }: PermissionPorts): Route[] {
   ];
 }
 
-function changeOf({ roles, permissions, topics }: v.InferOutput<typeof PermissionBody>): PermissionChange {
+export function changeOf({ roles, permissions, topics }: v.InferOutput<typeof PermissionBody>): PermissionChange {
   return {
     roles: roles ?? null,
     permissions: permissions ?? null,

@@ -39,7 +39,7 @@ export function revocationRoutes({ revoke }: RevocationPorts): Route[] {
   ];
 }
 
-function orderOf(body: v.InferOutput<typeof RevocationBody>): RevocationOrder {
+export function orderOf(body: v.InferOutput<typeof RevocationBody>): RevocationOrder {
   const when = { issuedBeforeMs: body.issuedBefore ?? null, expiresAtMs: body.expiresAt ?? null };
   if ("jti" in body) return { kind: "jti", value: body.jti, ...when };
   return "sid" in body ? { kind: "sid", value: body.sid, ...when } : { kind: "sub", value: body.sub, ...when };

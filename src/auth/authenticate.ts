@@ -26,16 +26,28 @@ export interface AuthOptions extends KeyOptions, ClaimRules {
   readonly tickets: Tickets | null;
 }
 
+/** Who shows a credential, and where: connections, handshakes and requests are of this shape. */
+export interface Shown {
+  readonly client: { readonly address: string };
+  /** Absent for what is no endpoint. */
+  readonly endpoint?: { readonly path: string } | undefined;
+  readonly userAgent?: string | null;
+  /** A handshake says the rest when it is asked for. */
+  readonly handshake?: { header(name: string): string | null };
+  /** A bare token came in a frame unless it says otherwise. */
+  readonly via?: "http";
+}
+
 export interface Authenticator {
   /**
    * Who brought the credential. Synchronous when nothing waits: an HMAC token, or one seen before. Throws or rejects AUTH_FAILED,
    * TOKEN_EXPIRED, FORBIDDEN (`isActive: false`), RATE_LIMITED with `retryAfterMs`, UNAVAILABLE (no keys, no ticket store).
    *
-   * `addressKey` is what failures are counted by: null counts and limits nothing.
+   * `addressKey` is what failures are counted by: null counts and limits nothing. `shown` is for an application that checks tokens itself.
    */
-  authenticate(credential: Credential, addressKey: string | null): Principal | Promise<Principal>;
+  authenticate(credential: Credential, addressKey: string | null, shown?: Shown): Principal | Promise<Principal>;
   /** The same for the bare token of an `auth`, `refresh` or `subscribe` frame, or of an HTTP request. */
-  verify(token: string, addressKey: string | null): Principal | Promise<Principal>;
+  verify(token: string, addressKey: string | null, shown?: Shown): Principal | Promise<Principal>;
   /** Whether someone who was verified before would be turned away by now: the token was revoked, the account removed. */
   isRefused(principal: Principal): boolean;
   /** To be called once a second: frees what is old, and fetches remote keys when they are due. */
@@ -152,6 +164,6 @@ class TokenAuthenticator implements Authenticator {
 }
 
 /** Longer ones are refused anyway: they share the digest of their beginning, which no good token has. */
-function digestOf(token: string): string {
+export function digestOf(token: string): string {
   return hash("sha256", token.length > MAX_TOKEN_LENGTH ? token.slice(0, MAX_TOKEN_LENGTH + 1) : token, "base64url");
 }

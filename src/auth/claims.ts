@@ -22,14 +22,14 @@ export interface ClaimRules {
   readonly defaultRole: string;
 }
 
-const MAX_ROLES = 32;
-const MAX_FOLLOWS = 100;
+export const MAX_ROLES = 32;
+export const MAX_FOLLOWS = 100;
 const MAX_NAME_LENGTH = 128;
 const MAX_DATE_MS = 8_640_000_000_000_000; // the last instant that a Date can hold
 const NONE: readonly string[] = Object.freeze([]);
 
 /** Well formed, for it goes out in UTF-8, which has no lone surrogates. */
-const label = v.pipe(
+export const label = v.pipe(
   v.string(),
   v.minLength(1),
   v.maxLength(MAX_NAME_LENGTH),
@@ -38,7 +38,7 @@ const label = v.pipe(
 export const tokenId = v.pipe(v.string(), v.minLength(1), v.maxLength(256));
 export const userId = v.union([v.string(), v.pipe(v.number(), v.safeInteger())]);
 const seconds = v.pipe(v.number(), v.finite());
-const actions = v.array(v.picklist(["read", "write", "presence"] satisfies GrantedAction[]));
+export const actions = v.array(v.picklist(["read", "write", "presence"] satisfies GrantedAction[]));
 
 export const roleNames = v.pipe(v.array(label), v.maxLength(MAX_ROLES));
 export const permissionNames = v.array(label);
@@ -140,7 +140,7 @@ function rolesOf(claims: Claims, defaultRole: string): readonly string[] {
 const MAX_SHARED_ROLES = 256;
 const sharedRoles = new Map<string, readonly string[]>();
 
-function onlyRole(role: string): readonly string[] {
+export function onlyRole(role: string): readonly string[] {
   const known = sharedRoles.get(role);
   if (known !== undefined) return known;
   const roles = Object.freeze([role]);
@@ -148,7 +148,7 @@ function onlyRole(role: string): readonly string[] {
   return roles;
 }
 
-function frozen(list: readonly string[] | undefined): readonly string[] {
+export function frozen(list: readonly string[] | undefined): readonly string[] {
   return list === undefined || list.length === 0 ? NONE : Object.freeze(list);
 }
 
@@ -162,7 +162,7 @@ function topicsOf(claims: Claims): ReadonlyMap<string, readonly GrantedAction[]>
 const HIDDEN = /[\p{Cc}\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
 
 /** The first candidate of which something is left, at most 128 UTF-16 units and never half a character. */
-function firstName(fallback: string, ...candidates: readonly (string | undefined)[]): string {
+export function firstName(fallback: string, ...candidates: readonly (string | undefined)[]): string {
   for (const candidate of candidates) {
     if (candidate === undefined) continue;
     const name = cleanName(candidate);

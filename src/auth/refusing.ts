@@ -17,8 +17,9 @@ export function refusing(authenticator: Authenticator, isRefused: (principal: Pr
   }
 
   return {
-    authenticate: (credential, addressKey) => checkWhenKnown(authenticator.authenticate(credential, addressKey)),
-    verify: (token, addressKey) => checkWhenKnown(authenticator.verify(token, addressKey)),
+    authenticate: (credential, addressKey, shown) =>
+      checkWhenKnown(authenticator.authenticate(credential, addressKey, shown)),
+    verify: (token, addressKey, shown) => checkWhenKnown(authenticator.verify(token, addressKey, shown)),
     isRefused,
     sweep: () => authenticator.sweep(),
     get keysReady() {

@@ -38,6 +38,9 @@ export interface Disconnection {
   readonly except?: readonly string[] | undefined;
 }
 
+/** An application may name as many as it likes: others get their turn in between. */
+const USERS_PER_TURN = 256;
+
 /**
  * What the application's server side does on this node, over HTTP or embedded. Nobody's access is asked, topics and event names are
  * well formed already.
@@ -98,9 +101,10 @@ export class Backend {
     for (const id of others) delivered += this.#connectionsOf(id).filter((connection) => !follows(connection)).length;
     const published = await this.publish(topic, event);
     const { messageId } = published;
-    for (const id of others) {
+    for (const [index, id] of others.entries()) {
       const taken = this.publish(USER_TOPIC + id, { ...event, messageId });
       if (taken instanceof Promise) await taken;
+      if (index % USERS_PER_TURN === USERS_PER_TURN - 1) await new Promise<void>((next) => this.#hub.later(next));
     }
     return { ...published, delivered };
   }

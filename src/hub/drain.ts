@@ -43,8 +43,9 @@ export class Drain {
     this.#clock = clock;
   }
 
-  start(): Promise<void> {
-    this.#done ??= this.#run();
+  /** `graceMs` instead of the options' times: connections are closed over so long, the first at once. */
+  start(graceMs: number | null = null): Promise<void> {
+    this.#done ??= this.#run(graceMs ?? this.#options.drainMs, graceMs === null ? this.#options.drainDelayMs : 0);
     return this.#done;
   }
 
@@ -52,15 +53,15 @@ export class Drain {
     return reconnectDelayMs(this.#hub.connections.size, Math.random());
   }
 
-  async #run(): Promise<void> {
+  async #run(drainMs: number, delayMs: number): Promise<void> {
     this.isReady = false;
-    this.#log({ connections: this.#hub.connections.size, drainMs: this.#options.drainMs }, "draining");
-    if (this.#hub.connections.size > 0) await this.#wait(this.#options.drainDelayMs);
+    this.#log({ connections: this.#hub.connections.size, drainMs }, "draining");
+    if (this.#hub.connections.size > 0) await this.#wait(delayMs);
     this.isRefusing = true;
     this.#hub.isDraining = true;
     const connections = shuffle([...this.#hub.connections]);
     for (const connection of connections) this.#announce(connection);
-    await this.#closeAll(connections);
+    await this.#closeAll(connections, drainMs);
     this.#log({ connections: this.#hub.connections.size }, "drained");
   }
 
@@ -70,10 +71,10 @@ export class Drain {
     connection.send({ type: "server_draining", retryAfterMs, timestamp: this.#hub.clock.now() });
   }
 
-  async #closeAll(connections: Connection[]): Promise<void> {
-    const batches = Math.max(1, Math.floor((this.#options.drainMs * BATCHES_PER_SECOND) / 1_000));
+  async #closeAll(connections: Connection[], drainMs: number): Promise<void> {
+    const batches = Math.max(1, Math.floor((drainMs * BATCHES_PER_SECOND) / 1_000));
     const batchSize = Math.max(1, Math.ceil(connections.length / batches));
-    const pauseMs = Math.min(MAX_PAUSE_MS, this.#options.drainMs / Math.ceil(connections.length / batchSize));
+    const pauseMs = Math.min(MAX_PAUSE_MS, drainMs / Math.ceil(connections.length / batchSize));
     // The first batch at once: a node with one connection need not wait for the others.
     while (connections.length > 0) {
       for (const connection of connections.splice(0, batchSize)) this.#close(connection);

@@ -121,7 +121,8 @@ export class Handshakes {
     const credential = this.#ports.findCredential(handshake, endpoint.readsCookies);
     request.credential = credential;
     this.#checkOrigin(handshake, client, credential);
-    if (credential !== null) return this.#ports.authenticator.authenticate(credential, client.key);
+    if (credential !== null)
+      return this.#ports.authenticator.authenticate(credential, client.key, { client, endpoint, handshake });
     if (!endpoint.authenticatesByFrame) throw new ProtocolError("AUTH_REQUIRED");
     return null;
   }

@@ -10,6 +10,7 @@ import { ERRORS } from "../protocol/codes.ts";
 import type { Codec, EncodedFields, MessageBody } from "../protocol/codec.ts";
 import type { Terms, UnsubscribeCode } from "../protocol/server-frames.ts";
 import { nameOf } from "../protocol/topic.ts";
+import type { Application } from "./application.ts";
 import { AuditTrail } from "./audit-trail.ts";
 import { sweepPermissions } from "./changed-permissions.ts";
 import type { Connection } from "./connection.ts";
@@ -62,6 +63,8 @@ export interface HubPorts {
   readonly later: (run: () => void) => void;
   /** Null: the rules alone decide. */
   readonly authorizer: Authorizer | null;
+  /** Absent: a node by itself. */
+  readonly application?: Application | null;
 }
 
 /** One publish in so many is timed: looking at the clock costs as much as what is measured. */
@@ -83,6 +86,7 @@ export class Hub {
   readonly report: (error: unknown, correlationId: string) => void;
   readonly later: HubPorts["later"];
   readonly authorizer: Authorizer | null;
+  readonly application: Application | null;
   readonly connections = new Set<Connection>();
   readonly rooms: Rooms;
   readonly isoTime = new IsoTime();
@@ -112,6 +116,7 @@ export class Hub {
     this.report = ports.report;
     this.later = ports.later;
     this.authorizer = ports.authorizer;
+    this.application = ports.application ?? null;
     this.trail = new AuditTrail(ports.audit, ports.metrics);
     this.pending = new PendingPlaces(options);
     this.rooms = new Rooms({
@@ -213,6 +218,7 @@ export class Hub {
     const durationMs = this.clock.monotonic() - connection.openedAtMs;
     this.metrics.connectionDuration.observe(durationMs / 1_000);
     this.trail.record("connection.closed", connection, "ok", endedBy, { durationMs: Math.round(durationMs) });
+    this.application?.disconnected(connection, endedBy);
   }
 
   /** Once a second, or more often where pings are: what is due on the connections, and whatever has become old. */
@@ -255,10 +261,12 @@ export class Hub {
     return room !== undefined && connection.rooms.includes(room) ? room : undefined;
   }
 
-  /** From now on the connection receives what is sent to its user. */
-  attachToUser(connection: Connection): void {
+  /** From now on the connection receives what is sent to its user. False: it did before. */
+  attachToUser(connection: Connection): boolean {
     const { user } = connection;
-    if (user !== null && !user.connections.includes(connection)) user.connections.push(connection);
+    if (user === null || user.connections.includes(connection)) return false;
+    user.connections.push(connection);
+    return true;
   }
 
   /** A message with its position, to everyone on this node who is in its topic. */

@@ -1,6 +1,7 @@
 import { ProtocolError } from "../protocol/codes.ts";
 import { decodeFrame } from "../protocol/decode.ts";
 import { BYTES_PER_TOKEN } from "../protocol/frames.ts";
+import { ownMessage } from "./application.ts";
 import type { Connection } from "./connection.ts";
 import { PAUSE_BYTES, WAITING, type WaitingFrame, WAITING_FRAME_BYTES, WAITING_UNAUTHENTICATED } from "./connection.ts";
 import { asProtocolError, errorContext, errorFrame } from "./errors.ts";
@@ -85,7 +86,7 @@ function processFrame(
 ): void | Promise<void> {
   const row = findRow(decoded["type"]);
   charge(hub, connection, row, data, arrivedMs);
-  if (row === undefined) throw new ProtocolError(typeof decoded["type"] === "string" ? "UNKNOWN_TYPE" : "BAD_MESSAGE");
+  if (row === undefined) return ownMessage(hub, connection, decoded);
   hub.metrics.framesIn.add(row.type);
   return row.run(hub, connection, decoded);
 }

@@ -40,7 +40,7 @@ export function authenticate(
   try {
     const frame = v.safeParse(clientFrames.auth, decoded, { abortEarly: true });
     if (!frame.success) throw new ProtocolError("BAD_MESSAGE");
-    const principal = hub.authenticator.verify(frame.output.token, connection.client.key);
+    const principal = hub.authenticator.verify(frame.output.token, connection.client.key, connection);
     if (!(principal instanceof Promise)) return admit(hub, connection, principal, id);
     return principal
       .then((known) => admit(hub, connection, known, id))
@@ -151,12 +151,13 @@ function finishGreeting(
   if (type === "auth_success") greeting.message = "Authentication successful";
   if (id !== undefined) greeting.id = id;
   if (connection.echo !== null) Object.assign(greeting, connection.echo);
-  hub.attachToUser(connection);
+  const isNew = hub.attachToUser(connection);
   connection.sendWith(greeting, hub.termsIn(connection.codec));
   joinAll(hub, connection, principal, topics);
-  if (principal === connection.principal) return;
+  const heard = (): void | Promise<void> => (isNew ? hub.application?.connected(connection) : undefined);
+  if (principal === connection.principal) return heard();
   const lost = recheck(hub, connection, principal, "FORBIDDEN");
-  if (lost instanceof Promise) return lost.then(() => undefined);
+  return lost instanceof Promise ? lost.then(heard) : heard();
 }
 
 /** A loop and no `map`: every handshake runs it, mostly for one topic. */
@@ -186,7 +187,7 @@ export function refresh(
   answer: "auth_success" | "auth_refreshed",
 ): void | Promise<void> {
   try {
-    const principal = hub.authenticator.verify(frame.token, connection.client.key);
+    const principal = hub.authenticator.verify(frame.token, connection.client.key, connection);
     if (!(principal instanceof Promise)) return finishRefresh(hub, connection, principal, frame.id, answer);
     return principal
       .then((known) => finishRefresh(hub, connection, known, frame.id, answer))

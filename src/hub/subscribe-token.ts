@@ -35,7 +35,7 @@ function grantBy(
   topic: string,
 ): TokenGrant | undefined | Promise<TokenGrant | undefined> {
   try {
-    const second = hub.authenticator.verify(token, connection.client.key);
+    const second = hub.authenticator.verify(token, connection.client.key, connection);
     if (!(second instanceof Promise)) return grantOf(hub, connection, second, topic);
     return second
       .then((known) => grantOf(hub, connection, known, topic))

@@ -36,9 +36,9 @@ export const ERRORS = {
   CONNECTION_LIMIT: { text: "Too many connections", status: 429, close: 4008, retry: "later" },
   RATE_LIMITED: { text: "Rate limit exceeded", status: 429, close: 4029, retry: "later" },
   PUBLISH_FAILED: { text: "Failed to send message", status: 503, close: 0, retry: "same-id" },
-  UNAVAILABLE: { text: "Temporarily unavailable", status: 503, close: 0, retry: "later" },
+  UNAVAILABLE: { text: "Temporarily unavailable", status: 503, close: 1011, retry: "later" },
   DRAINING: { text: "Restarting", status: 503, close: 1012, retry: "later" },
-  OVERLOADED: { text: "Overloaded", status: 503, close: 0, retry: "later" },
+  OVERLOADED: { text: "Overloaded", status: 503, close: 1011, retry: "later" },
   INTERNAL: { text: "Internal error", status: 500, close: 1011, retry: "later" },
 } as const satisfies Record<string, ErrorRow>;
 

@@ -1,9 +1,10 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { until } from "../auth/tokens.ts";
 import { FakeClock } from "../support/clock.ts";
+import { Embedded } from "../support/embedded.ts";
 import { allow, deny, type HookAnswer, HookServer, stall } from "../support/hook-server.ts";
 import { answer, inbox, typesOf } from "../support/inbox.ts";
-import { TestNode, token } from "../support/node.ts";
+import { SECRET, TestNode, token } from "../support/node.ts";
 
 /** A node whose backend decides, over a real hook. */
 
@@ -103,4 +104,13 @@ test("a node that stops does not wait for the hook", async () => {
   await until(() => hook.asked.length === 1);
   await node.running.stop();
   expect(await node.logAfterStop()).not.toContainEqual(expect.objectContaining({ reason: "failed" }));
+});
+
+test("a server inside of an application asks the hook of its settings as well", async () => {
+  hook.answer = (asked, count) => (topicOf(asked.body) === "game:1" ? allow : deny)(asked, count);
+  const embedded = await Embedded.start({ jwtSecret: SECRET, authorizerUrl: hook.url });
+  const ada = await embedded.connect(token({ sub: "ada" }));
+  expect(await answer(ada, { type: "subscribe", topic: "game:1" })).toMatchObject({ type: "subscribed" });
+  expect(await answer(ada, { type: "join_room", roomSlug: "r" })).toMatchObject({ code: "FORBIDDEN" });
+  await embedded.stop();
 });

@@ -78,7 +78,7 @@ export const PARTS: readonly Part[] = [
   },
   {
     name: "node",
-    files: ["node.ts"],
+    files: ["node.ts", "node-parts.ts", "engine-handler.ts", "start-line.ts"],
     allow: [
       "protocol/",
       "observe/",
@@ -111,9 +111,16 @@ export const PARTS: readonly Part[] = [
     ...server,
   },
   {
+    name: "embedding",
+    files: ["embedding/"],
+    allow: ["protocol/", "observe/", "access.ts", "auth/", "hub/", "api/", "config.ts", "credentials.ts", "node.ts"],
+    allowTypesOnly: ["node-parts.ts"],
+    ...server,
+  },
+  {
     name: "index",
     files: ["index.ts"],
-    allow: ["config.ts", "node.ts"],
+    allow: ["embedding/", "config.ts", "protocol/codes.ts"],
     allowTypesOnly: ["protocol/", "access.ts", "auth/", "hub/", "observe/", "engine/engine.ts", "broker/broker.ts"],
     libraries: [],
     builtins: false,

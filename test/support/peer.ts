@@ -1,6 +1,6 @@
 import { connect, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
-import { conforming } from "./conforming.ts";
+import { conforming, isOwn } from "./conforming.ts";
 import { encodeFrame, type FrameToSend, OPCODE, parseFrame, type ReceivedFrame } from "./frames.ts";
 import { type HttpResponse, parseResponse, type UpgradeRequest, upgradeRequest } from "./http.ts";
 
@@ -12,8 +12,11 @@ export interface PeerOptions {
   readonly autoPong?: boolean;
   /** Answer the server's close frame, as RFC 6455 section 5.5.1 asks. */
   readonly autoClose?: boolean;
-  /** False for servers that are no node: what comes from them is not held against the protocol. */
-  readonly conforms?: boolean;
+  /**
+   * False for servers that are no node: what comes from them is not held against the protocol. `but-own`: all but the frames of an
+   * application's own types.
+   */
+  readonly conforms?: boolean | "but-own";
 }
 
 export interface TlsTarget {
@@ -44,7 +47,7 @@ export class RawPeer {
   readonly #socket: Socket;
   readonly #autoPong: boolean;
   readonly #autoClose: boolean;
-  readonly #conforms: boolean;
+  readonly #conforms: boolean | "but-own";
   readonly #waiters = new Set<Waiter>();
   readonly #responses: HttpResponse[] = [];
   readonly #messages: (string | Uint8Array)[] = [];
@@ -196,7 +199,8 @@ export class RawPeer {
     if (typeof message !== "string") throw new Error("expected a text frame, got a binary one");
     const value: unknown = JSON.parse(message);
     if (!isObject(value)) throw new Error(`expected a JSON object, got ${message}`);
-    return this.#conforms ? conforming(value) : value;
+    const isFree = this.#conforms === "but-own" ? isOwn(value) : !this.#conforms;
+    return isFree ? value : conforming(value);
   }
 
   /** The next JSON message of that `type`; others before it are skipped. */

@@ -1,0 +1,4 @@
+/** Promises, also those of libraries that have their own. */
+export function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
+}

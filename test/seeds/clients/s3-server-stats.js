@@ -1,0 +1,2 @@
+// Server method
+const stats = socketService.getStats();
