@@ -1,6 +1,6 @@
 import type { GrantedAction, Principal } from "./protocol/principal.ts";
 import type { TopicPattern } from "./protocol/topic.ts";
-import { compilePattern, matches, nameOf, namespaceOf } from "./protocol/topic.ts";
+import { compilePattern, matches, MAX_TOPIC_LENGTH, nameOf, namespaceOf } from "./protocol/topic.ts";
 
 /** What someone wants to do with a topic. */
 export type Action = "read" | "write" | "presence" | "history";
@@ -71,8 +71,11 @@ export const DEFAULT_ACCESS: AccessOptions = {
 };
 
 export interface Access {
-  /** Pure and synchronous. An unknown namespace is "no", like a topic that is forbidden. */
-  may(principal: Principal, action: Action, topic: string): Decision;
+  /**
+   * Pure and synchronous. An unknown namespace is "no", like a topic that is forbidden. `isGrantedHere`: something besides the principal's
+   * own token grants the action on this very topic.
+   */
+  may(principal: Principal, action: Action, topic: string, isGrantedHere?: boolean): Decision;
   /** From the token's roles and its `permissions` claim. */
   hasPermission(principal: Principal, permission: string): boolean;
   /** Of the roles and the claim together, sorted. */
@@ -101,7 +104,13 @@ export function compileAccess(options: AccessOptions): Access {
     return principal.roles.some((role) => permissionsByRole.get(role)?.has(permission) === true);
   }
 
-  function decide(rule: Rule, principal: Principal, action: GrantedAction, topic: string): Decision {
+  function decide(
+    rule: Rule,
+    principal: Principal,
+    action: GrantedAction,
+    topic: string,
+    isGrantedHere: boolean,
+  ): Decision {
     if (rule === "any") return "yes";
     if (rule === "members") return "members";
     if (rule === "server") return "no";
@@ -109,26 +118,27 @@ export function compileAccess(options: AccessOptions): Access {
     if (!hasPermission(principal, rule.permission)) return "no";
     if (rule.and === "nothing") return "yes";
     if (rule.and === "self") return nameOf(topic) === principal.id ? "yes" : "no";
-    return isGranted(principal, action, topic) ? "yes" : "ask";
+    return isGrantedHere || isGranted(principal.topics, action, topic) ? "yes" : "ask";
   }
 
   const audienceOf = (topic: string, what: "presence" | "history"): Audience =>
     (namespaces.get(namespaceOf(topic)) ?? unknown)?.[what] ?? "none";
 
   return {
-    may(principal, action, topic) {
+    may(principal, action, topic, isGrantedHere = false) {
       if (action === "presence" || action === "history") {
         const audience = audienceOf(topic, action);
         if (audience === "none") return "no";
         if (audience === "members") return "members";
-        if (action === "presence" && isGranted(principal, "presence", topic)) return "yes";
-        return this.may(principal, "read", topic);
+        if (hasAuthorizer) return "ask";
+        if (action === "presence" && (isGrantedHere || isGranted(principal.topics, "presence", topic))) return "yes";
+        return this.may(principal, "read", topic, isGrantedHere);
       }
       if (hasAuthorizer) return "ask";
       const namespace = namespaces.get(namespaceOf(topic));
       if (namespace === undefined) return "no";
       if (action === "read" && publicTopics.has(topic)) return "yes";
-      return decide(namespace[action], principal, action, topic);
+      return decide(namespace[action], principal, action, topic, isGrantedHere);
     },
     isOpenToMembers: (topic) => !hasAuthorizer && namespaces.get(namespaceOf(topic))?.write === "members",
     hasPermission,
@@ -165,6 +175,7 @@ const MAX_COMPILED = 10_000;
 const compiled = new Map<string, TopicPattern | null>();
 
 function patternOf(text: string): TopicPattern | null {
+  if (text.length > MAX_TOPIC_LENGTH) return null; // no pattern, and too long to be kept
   const known = compiled.get(text);
   if (known !== undefined) return known;
   if (compiled.size >= MAX_COMPILED) compiled.clear();
@@ -173,11 +184,13 @@ function patternOf(text: string): TopicPattern | null {
   return pattern;
 }
 
-function isGranted(principal: Principal, action: GrantedAction, topic: string): boolean {
-  if (principal.topics === null) return false;
-  for (const [text, actions] of principal.topics) {
+/** What the `topics` of a token say about one topic. */
+export function isGranted(topics: Principal["topics"], action: GrantedAction, topic: string): boolean {
+  if (topics === null) return false;
+  for (const [text, actions] of topics) {
+    if (!actions.includes(action)) continue;
     const pattern = patternOf(text);
-    if (pattern !== null && actions.includes(action) && matches(pattern, topic)) return true;
+    if (pattern !== null && matches(pattern, topic)) return true;
   }
   return false;
 }

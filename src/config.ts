@@ -1,5 +1,7 @@
 import * as v from "valibot";
 
+import type { AccessOptions } from "./access.ts";
+import { ACCESS_KEYS, accessOf } from "./access-settings.ts";
 import { RULES } from "./contradictions.ts";
 import { databasePath, SETTINGS, Settings, type Setting, type SettingKey } from "./settings.ts";
 
@@ -21,6 +23,8 @@ export type Config = Readonly<
     production: boolean;
     /** `jwtSecret` was made for this process, because nothing was configured. */
     generatedSecret: boolean;
+    /** Who may do what: from the tables of the file, which the environment cannot hold. */
+    access: AccessOptions;
   }
 >;
 
@@ -128,9 +132,10 @@ function load(env: Environment, file: FileSettings, readFile: ReadFile, problems
     else if (value !== null) found.set(setting.key, value);
   }
   const values = check(found, wrong, problems);
-  const config = complete(values, env["NODE_ENV"] === "production");
-
   const warnings = environmentWarnings(env["NODE_ENV"]);
+  const access = readAccess(file, problems, warnings);
+  const config = complete(values, access, env["NODE_ENV"] === "production");
+
   const given: ReadonlySet<SettingKey> = new Set(found.keys());
   for (const rule of RULES) {
     if (rule.uses.some((key) => wrong.has(key)) || !rule.applies(config, given)) continue;
@@ -142,6 +147,17 @@ function load(env: Environment, file: FileSettings, readFile: ReadFile, problems
 }
 
 type FileSettings = ReadonlyMap<string, unknown>;
+
+/** The keys of the file that no variable of the environment stands for, as they are written there. */
+const FILE_ONLY: ReadonlySet<string> = new Set(ACCESS_KEYS);
+
+function readAccess(file: FileSettings, problems: Problem[], warnings: string[]): AccessOptions {
+  const tables = Object.fromEntries(ACCESS_KEYS.map((key) => [key, file.get(key)]));
+  const found: Problem[] = [];
+  const access = accessOf(tables, found, warnings);
+  problems.push(...found.map(({ name, problem }) => ({ name: printable(name), problem })));
+  return access;
+}
 
 /** The file's keys in the upper case of the environment, so that both are read alike. */
 function readSettingsFile(path: string | undefined, readFile: ReadFile, problems: Problem[]): FileSettings {
@@ -161,7 +177,8 @@ function readSettingsFile(path: string | undefined, readFile: ReadFile, problems
   const known = new Set(SETTINGS.filter(({ about }) => about.environmentOnly !== true).flatMap(namesOf));
   for (const [key, value] of Object.entries(parsed.value)) {
     const upper = key.toUpperCase();
-    if (known.has(upper) && key === key.toLowerCase()) settings.set(upper, value);
+    if (FILE_ONLY.has(key)) settings.set(key, value);
+    else if (known.has(upper) && key === key.toLowerCase()) settings.set(upper, value);
     else problems.push({ name: printable(key), problem: unknownKey(known.has(upper)) });
   }
   return settings;
@@ -268,7 +285,7 @@ function rawValues(found: ReadonlyMap<SettingKey, Found>): Record<string, unknow
 
 const RANDOM_SECRET_BYTES = 64; // enough for HS512
 
-function complete(values: SettingValues, production: boolean): Config {
+function complete(values: SettingValues, access: AccessOptions, production: boolean): Config {
   const hasKey = values.jwtSecret !== null || values.jwtPublicKey !== null || values.jwksUrl !== null;
   const generatedSecret = !production && !hasKey;
   const jwtSecret = generatedSecret ? randomText(RANDOM_SECRET_BYTES, "base64url") : values.jwtSecret;
@@ -281,6 +298,7 @@ function complete(values: SettingValues, production: boolean): Config {
     databasePath: databasePath(values.databaseUrl),
     production,
     generatedSecret,
+    access: Object.freeze({ ...access, hasAuthorizer: values.authorizerUrl !== null }),
   });
 }
 

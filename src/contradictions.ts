@@ -201,6 +201,13 @@ export const RULES: readonly Rule[] = [
   },
   {
     level: "warning",
+    name: "AUTHORIZER_TOKEN",
+    text: "has no effect without AUTHORIZER_URL",
+    uses: ["authorizerToken", "authorizerUrl"],
+    applies: (config) => config.authorizerToken !== null && config.authorizerUrl === null,
+  },
+  {
+    level: "warning",
     name: "FORWARDED_HEADER",
     text: "has no effect without TRUSTED_PROXIES",
     uses: ["forwardedHeader", "trustedProxies"],

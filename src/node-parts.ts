@@ -1,4 +1,4 @@
-import { type AccessOptions, DEFAULT_ACCESS } from "./access.ts";
+import type { AccessOptions } from "./access.ts";
 import type { Authenticator } from "./auth/authenticate.ts";
 import type { Config } from "./config.ts";
 import type { Application } from "./hub/application.ts";
@@ -22,7 +22,8 @@ export interface EmbeddingPorts {
 
 /** What an application does in the node's stead. */
 export interface Embedding {
-  readonly access: AccessOptions;
+  /** Null: as the configuration says. */
+  readonly access: AccessOptions | null;
   readonly authorizer: Authorizer | null;
   /** Around the node's own, which still redeems tickets. */
   readonly authenticator: (own: Authenticator) => Authenticator;
@@ -31,7 +32,7 @@ export interface Embedding {
 
 /** A node by itself. */
 export const BY_ITSELF: Embedding = {
-  access: DEFAULT_ACCESS,
+  access: null,
   authorizer: null,
   authenticator: (own) => own,
   application: null,

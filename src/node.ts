@@ -4,6 +4,7 @@ import { errorResponse } from "./api/errors.ts";
 import type { Readiness } from "./api/health.ts";
 import type { Accounts } from "./auth/accounts.ts";
 import type { Authenticator } from "./auth/authenticate.ts";
+import { hookOf } from "./auth/authorizer-hook.ts";
 import { createOriginPolicy, type OriginPolicy } from "./auth/origin.ts";
 import { findCredential } from "./auth/sources.ts";
 import { OneTimeTickets } from "./auth/tickets.ts";
@@ -74,14 +75,17 @@ export async function startNode(config: Config, parts: NodeParts = {}): Promise<
   const standing = { accounts, revocations, tickets };
   const authenticator = embedding.authenticator(configured(() => authenticatorOf(config, clock, standing)));
 
+  const hasAuthorizer = embedding.authorizer !== null || config.authorizerUrl !== null;
+  const access = compileAccess({ ...(embedding.access ?? config.access), hasAuthorizer });
+  const hook = embedding.authorizer === null ? hookOf(config, { clock, access, metrics, log }) : null;
+
   const broker = new MemoryBroker(config, clock, (topic, message) => hub.deliver(topic, message));
   const hub: Hub = new Hub(config, {
     engine: { publish: (topic, frame) => engine.publish(topic, frame) },
-    access: compileAccess(embedding.access),
     later: (run) => void setImmediate(run),
-    authorizer: embedding.authorizer,
+    authorizer: embedding.authorizer ?? hook,
     application: embedding.application,
-    ...{ broker, authenticator, revocations, audit, metrics, clock, report },
+    ...{ access, broker, authenticator, revocations, audit, metrics, clock, report },
   });
   bindGauges(hub);
   const drain = new Drain(config, hub, clock, (fields, message) => log.info(fields, message));
@@ -127,6 +131,7 @@ export async function startNode(config: Config, parts: NodeParts = {}): Promise<
   const release = async (): Promise<void> => {
     loopDelay.stop();
     await engine.stop();
+    hook?.stop();
     await broker.stop();
     accounts?.close();
     await audit.flush(FLUSH_MS);

@@ -236,7 +236,8 @@ export const Settings = v.object({
   }),
   apiKey: unset(apiKey, "Key of the backend for the HTTP API; unset: tokens with `system.publish` only.", FILE),
   metricsToken: unset(credential, "Bearer token of `/metrics`; unset: open, in production 404.", FILE),
-  authorizerUrl: unset(tlsUrl, "HTTP hook that decides access to topics.", { since: "not yet" }),
+  authorizerUrl: unset(tlsUrl, "HTTP hook that decides access to topics; https, or http to this machine."),
+  authorizerToken: unset(credential, "Bearer token that the hook is asked with.", FILE),
   console: row(boolean, false, "Whether `/` serves the web console.", { since: "not yet" }),
 
   maxMessageBytes: row(bytes, 64 * KIB, "Bytes of one message."),

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import type { Action } from "../src/access.ts";
-import { compileAccess, DEFAULT_ACCESS } from "../src/access.ts";
+import { compileAccess, DEFAULT_ACCESS, isGranted } from "../src/access.ts";
 import type { Principal } from "../src/protocol/principal.ts";
 import { principal } from "./support/principal.ts";
 
@@ -51,4 +51,66 @@ test("the permissions claim adds to what roles give", () => {
     "wallet.read",
   ]);
   expect(access.hasPermission(principal({ roles: ["constructor"] }), "system.monitor")).toBe(false);
+});
+
+describe("a grant of a token", () => {
+  const topics = (pattern: string) => new Map([[pattern, ["read"] as const]]);
+
+  test.each([
+    ["conversation:42", "conversation:42", true],
+    ["conversation:42", "conversation:421", false],
+    ["conversation:42", "conversation:42:a", false],
+    ["conversation:*", "conversation:42", true],
+    ["conversation:*", "conversation:42:a", false],
+    ["conversation:*:a", "conversation:42:a", true],
+    ["conversation:**", "conversation:42:a", true],
+    ["conversation:**", "conversation", false],
+    ["*:42", "conversation:42", true],
+    ["**", "conversation:42", true],
+    ["conversation:a*", "conversation:ab", false],
+    ["conversation:a*", "conversation:a.b/../x", false],
+    ["conversation:**:a", "conversation:b:a", false],
+    ["conversation:.*", "conversation:42", false],
+    ["conversation:4.", "conversation:42", false],
+    ["conversation:[0-9]+", "conversation:42", false],
+    ["conversation:a%2a", "conversation:a*", false],
+    ["conversation:a%2a", "conversation:a%2a", true],
+    ["conversation:A", "conversation:a", false],
+    ["conversation:a\n", "conversation:a", false],
+    ["^conversation:42$", "conversation:42", false],
+    ["conversation:42|conversation:43", "conversation:42", false],
+    ["", "conversation:42", false],
+    ["*", "conversation:42", false],
+    [`conversation:${"x".repeat(10_000)}`, "conversation:42", false],
+  ])("on %p holds on %p: %p", (pattern, topic, expected) => {
+    expect(isGranted(topics(pattern), "read", topic)).toBe(expected);
+    expect(isGranted(topics(pattern), "write", topic)).toBe(false);
+    // The second time it is known.
+    expect(isGranted(topics(pattern), "read", topic)).toBe(expected);
+  });
+});
+
+describe("with an authorizer", () => {
+  const asking = compileAccess({ ...DEFAULT_ACCESS, hasAuthorizer: true });
+  const rows: [Action, string, string][] = [
+    ["read", "room:a", "ask"],
+    ["write", "room:a", "ask"],
+    ["presence", "room:a", "members"],
+    ["history", "room:a", "members"],
+    ["read", "user:7", "ask"],
+    ["presence", "user:7", "no"],
+    ["read", "conversation:42", "ask"],
+    ["presence", "conversation:42", "ask"],
+    ["history", "conversation:42", "ask"],
+    ["read", "system:status", "ask"],
+    ["history", "system:status", "no"],
+    ["read", "game:1", "ask"],
+    ["presence", "game:1", "ask"],
+  ];
+
+  test.each(rows)("to %s %s is %s", (action, topic, expected) => {
+    const all = principal({ id: "7", roles: ["admin"], topics: new Map([["**", ["read", "write", "presence"]]]) });
+    expect(asking.may(all, action, topic)).toBe(expected as ReturnType<typeof access.may>);
+    expect(asking.isOpenToMembers(topic)).toBe(false);
+  });
 });

@@ -78,6 +78,26 @@ describe("check-config", () => {
     expect({ status, err }).toEqual({ status: 0, err: "" });
   });
 
+  test("names what is wrong in the tables of the file, and warns of what is unwise", async () => {
+    const own = mkdtempSync(join(tmpdir(), "tautline-"));
+    try {
+      const toml = join(own, "t.toml");
+      const rules = 'write = "any"\npresence = "none"\nhistory = "none"\n';
+      writeFileSync(toml, `[namespaces.game]\nread = "c4nary"\n${rules}`);
+      const env = { TAUTLINE_CONFIG: toml, JWT_SECRET: SECRET };
+      const wrong = await tautline(["check-config"], env);
+      expect([wrong.status, wrong.out]).toEqual([78, ""]);
+      expect(wrong.err).toContain("namespaces.game.read");
+      expect(wrong.err).not.toContain("c4nary");
+      writeFileSync(toml, `[namespaces.game]\nread = { permission = "c4nary" }\n${rules}`);
+      const unwise = await tautline(["check-config"], env);
+      expect(unwise.status).toBe(0);
+      expect(unwise.err).toContain("warning: namespaces.game.read");
+    } finally {
+      rmSync(own, { recursive: true });
+    }
+  });
+
   test("lists every problem of environment, file and secret file, shows no value, and exits with 78", async () => {
     const own = mkdtempSync(join(tmpdir(), "tautline-"));
     try {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { configTable, withTable } from "../scripts/config-table.ts";
+import { DEFAULT_ACCESS } from "../src/access.ts";
 import { ConfigError, loadConfig, type Config, type Environment, type Problem } from "../src/config.ts";
 import { SETTINGS, settingName } from "../src/settings.ts";
 
@@ -75,6 +76,7 @@ const DEFAULTS = {
   apiKey: null,
   metricsToken: null,
   authorizerUrl: null,
+  authorizerToken: null,
   console: false,
   maxMessageBytes: 65_536,
   maxTopicsPerConnection: 128,
@@ -103,6 +105,7 @@ const DEFAULTS = {
   drainMs: 10_000,
   overloadDelayMs: 200,
   production: false,
+  access: { ...DEFAULT_ACCESS, hasAuthorizer: false },
 } as const;
 
 describe("defaults", () => {
@@ -253,7 +256,7 @@ describe("values", () => {
     expect(problems[0]?.problem).toStartWith("entry 2 ");
   });
 
-  test.each(["AUTHORIZER_URL", "CONSOLE"])("%s is refused while its feature is not there", (name) => {
+  test.each(["CONSOLE"])("%s is refused while its feature is not there", (name) => {
     expect(namesOf({ [name]: "true" })).toEqual([name]);
   });
 
@@ -289,7 +292,14 @@ describe("secrets", () => {
 
   test("only secrets and keys are read from files", () => {
     const withFile = SETTINGS.filter(({ about }) => about.file === true).map(({ name }) => name);
-    expect(withFile).toEqual(["JWT_SECRET", "JWT_PUBLIC_KEY", "BROKER_URL", "API_KEY", "METRICS_TOKEN"]);
+    expect(withFile).toEqual([
+      "JWT_SECRET",
+      "JWT_PUBLIC_KEY",
+      "BROKER_URL",
+      "API_KEY",
+      "METRICS_TOKEN",
+      "AUTHORIZER_TOKEN",
+    ]);
   });
 
   test.each([

@@ -2,6 +2,7 @@ import { createRemoteJWKSet, customFetch, errors, type CryptoKey } from "jose";
 import { hash } from "node:crypto";
 import * as v from "valibot";
 import type { Clock } from "../observe/clock.ts";
+import { boundedBody } from "./bounded-body.ts";
 
 const TIMEOUT_MS = 5_000;
 const MAX_BODY_BYTES = 262_144;
@@ -99,7 +100,8 @@ export class RemoteKeys {
     try {
       const response = await fetch(url, { ...init, redirect: "manual" });
       if (response.status !== 200) throw new KeysUnavailable();
-      const body = await readBody(response);
+      const body = await boundedBody(response, MAX_BODY_BYTES);
+      if (body === null) throw new KeysUnavailable();
       const keySet = v.parse(keySetSchema, JSON.parse(body));
       this.#fetched = hash("sha256", body, "base64url");
       return Response.json(keySet);
@@ -108,16 +110,4 @@ export class RemoteKeys {
       throw error instanceof KeysUnavailable ? error : new KeysUnavailable(error);
     }
   };
-}
-
-/** Throws over the bound, and then reads no further. */
-async function readBody(response: Response): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for await (const chunk of response.body ?? []) {
-    length += chunk.length;
-    if (length > MAX_BODY_BYTES) throw new KeysUnavailable();
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString("utf8");
 }

@@ -80,17 +80,22 @@ export class MessageAuth {
     topic: string,
   ): boolean | Promise<boolean> {
     const { clock, authorizer } = this.ports;
-    if (session.grants?.has(topic, action, clock.now()) === true) return true;
+    if (session.grants !== null && session.grants.find(topic, action, clock.now()) !== null) return true;
     const known = session.verdicts?.get(action, topic, clock.monotonic()) ?? null;
     if (known !== null) return known;
-    const settle = (isGranted: boolean): boolean => {
+    const settle = (isGranted: boolean, hasFailed = false): boolean => {
       if (authorizer === null) return isGranted;
       session.verdicts ??= new Verdicts();
-      session.verdicts.set(action, topic, isGranted, clock.monotonic());
+      session.verdicts.set(action, topic, isGranted, hasFailed, clock.monotonic());
       return isGranted;
     };
     const answer = isPermitted(this.ports, session.principal, action, topic, () => ws.isSubscribed(topic));
-    return answer instanceof Promise ? answer.then(settle, () => false) : settle(answer);
+    return answer instanceof Promise
+      ? answer.then(
+          (isGranted) => settle(isGranted),
+          () => settle(false, true),
+        )
+      : settle(answer);
   }
 
   /** Runs `go` when it is allowed. Throws or rejects FORBIDDEN, and NOT_A_MEMBER where anybody could be one. */

@@ -45,7 +45,8 @@ export function checkOptions(settings: SettingInputs, decisions: Decisions, func
     if (given !== undefined && typeof given !== "function") problems.push({ name, problem: "must be a function" });
   }
   if (tokenValidator !== undefined) problems.push(...idle(settings, OF_OWN_TOKENS, "tokenValidator"));
-  if (permissionChecker !== undefined) problems.push(...idle(settings, ["authorizerUrl"], "permissionChecker"));
+  if (permissionChecker !== undefined)
+    problems.push(...idle(settings, ["authorizerUrl", "authorizerToken"], "permissionChecker"));
   const access = accessOf(decisions, permissionChecker !== undefined, problems);
   // Tickets are the node's own, and so is the key that nothing else is checked with.
   const own = tokenValidator === undefined ? {} : { jwtSecret: randomSecret() };

@@ -17,9 +17,9 @@ export function chatMessage(hub: Hub, connection: Connection, frame: ChatFrame):
   const room = requireRoom(connection, frame.roomSlug);
   if (room.isOpenToMembers) return send(hub, connection, room, frame);
   const asked = requireAccess(hub, connection, "write", room.topic);
-  return asked === undefined
-    ? send(hub, connection, room, frame)
-    : asked.then(() => send(hub, connection, room, frame));
+  if (asked === undefined) return send(hub, connection, room, frame);
+  // It may have been taken out of the room meanwhile.
+  return asked.then(() => send(hub, connection, requireRoom(connection, frame.roomSlug), frame));
 }
 
 function send(hub: Hub, connection: Connection, room: Room, frame: ChatFrame): void | Promise<void> {

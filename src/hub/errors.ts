@@ -1,7 +1,7 @@
 import { ERRORS, ProtocolError } from "../protocol/codes.ts";
 import type { FrameId } from "../protocol/frames.ts";
 import type { ServerFrame } from "../protocol/server-frames.ts";
-import { isRoomSlug, isTopic } from "../protocol/topic.ts";
+import { isId, isRoomSlug, isTopic } from "../protocol/topic.ts";
 
 /** The parts of a frame that its error repeats: each only when it is well formed, so that nothing else comes back. */
 export interface ErrorContext {
@@ -12,13 +12,18 @@ export interface ErrorContext {
 }
 
 export function errorContext(frame: Readonly<Record<string, unknown>>): ErrorContext {
-  const { id, messageId, roomSlug, topic } = frame;
+  const { id, messageId, roomSlug, topic = conversationOf(frame["conversation_id"]) } = frame;
   return {
     ...(isFrameId(id) && { id }),
     ...(typeof messageId === "string" && messageId !== "" && messageId.length <= 64 && { messageId }),
     ...(typeof roomSlug === "string" && isRoomSlug(roomSlug) && { roomSlug }),
     ...(typeof topic === "string" && isTopic(topic) && { topic }),
   };
+}
+
+/** The topic that `subscribe_conversation` means. */
+function conversationOf(id: unknown): string | undefined {
+  return (typeof id === "string" && isId(id)) || Number.isSafeInteger(id) ? `conversation:${String(id)}` : undefined;
 }
 
 function isFrameId(id: unknown): id is FrameId {

@@ -1,90 +1,109 @@
-import type { Access } from "../access.ts";
+import { isGranted } from "../access.ts";
 import type { GrantedAction, Principal } from "../protocol/principal.ts";
 import type { Connection } from "./connection.ts";
 import type { Hub } from "./hub.ts";
 
+/** The backend's word goes before every rule; a token's is what its issuer granted by name, for the rules that ask for that. */
+export type Grantor = "backend" | "token";
+
 interface Grant {
   readonly actions: readonly GrantedAction[];
-  /** Wall clock, with the tolerance of its token's end; infinite for what the backend gave. */
+  /** Wall clock, with the tolerance of its token's end; infinite for what does not end by itself. */
   readonly untilMs: number;
-  /** The token that grants it; null: the backend did. */
-  readonly token: Principal | null;
 }
 
-/** Access to single topics that one connection has beside what its token says: from the token of a `subscribe`, or from the backend. */
+export interface TokenGrant extends Grant {
+  /** The second token that grants it. */
+  readonly token: Principal;
+}
+
+/**
+ * Access to single topics that one connection has beside what its token says: from the backend, or from the token of a `subscribe`. A grant
+ * is kept while the connection is in the topic, so there are no more than topics.
+ */
 export class Grants {
-  readonly #byTopic = new Map<string, Grant>();
+  readonly #byBackend = new Map<string, Grant>();
+  readonly #byToken = new Map<string, TokenGrant>();
 
   get size(): number {
-    return this.#byTopic.size;
+    return this.#byBackend.size + this.#byToken.size;
   }
 
-  set(topic: string, actions: readonly GrantedAction[], untilMs: number, token: Principal | null = null): void {
-    this.#byTopic.set(topic, { actions, untilMs, token });
+  /** By the backend. */
+  set(topic: string, actions: readonly GrantedAction[], untilMs: number): void {
+    this.#byBackend.set(topic, { actions, untilMs });
+  }
+
+  /** In place of what the last token granted; undefined takes that away. Returns what it was. */
+  setByToken(topic: string, grant: TokenGrant | undefined): TokenGrant | undefined {
+    const before = this.#byToken.get(topic);
+    if (grant === undefined) this.#byToken.delete(topic);
+    else this.#byToken.set(topic, grant);
+    return before;
   }
 
   delete(topic: string): void {
-    this.#byTopic.delete(topic);
+    this.#byBackend.delete(topic);
+    this.#byToken.delete(topic);
   }
 
-  isFor(topic: string): boolean {
-    return this.#byTopic.has(topic);
-  }
-
-  has(topic: string, action: GrantedAction, nowMs: number): boolean {
-    const grant = this.#byTopic.get(topic);
-    return grant !== undefined && nowMs < grant.untilMs && grant.actions.includes(action);
+  /** Who grants the action; null: nobody. */
+  find(topic: string, action: GrantedAction, nowMs: number): Grantor | null {
+    if (allows(this.#byBackend.get(topic), action, nowMs)) return "backend";
+    return allows(this.#byToken.get(topic), action, nowMs) ? "token" : null;
   }
 
   /** Forgets what has ended, and says which topics that was. */
   expire(nowMs: number): string[] {
-    return this.#drop(({ untilMs }) => untilMs <= nowMs);
+    const hasEnded = ({ untilMs }: Grant): boolean => untilMs <= nowMs;
+    return [...drop(this.#byBackend, hasEnded), ...drop(this.#byToken, hasEnded)];
   }
 
   /** Forgets what tokens have granted that grant nothing any more, and says which topics that was. */
   withdraw(isWithdrawn: (token: Principal) => boolean): string[] {
-    return this.#drop(({ token }) => token !== null && isWithdrawn(token));
+    return drop(this.#byToken, ({ token }) => isWithdrawn(token));
   }
 
   /** What tokens grant, found out again. */
   renew(actionsOf: (token: Principal, topic: string) => readonly GrantedAction[]): void {
-    for (const [topic, { token, untilMs }] of this.#byTopic) {
-      if (token === null) continue;
-      const actions = actionsOf(token, topic);
-      if (actions.length === 0) this.#byTopic.delete(topic);
-      else this.#byTopic.set(topic, { actions, untilMs, token });
+    for (const [topic, grant] of this.#byToken) {
+      const actions = actionsOf(grant.token, topic);
+      if (actions.length === 0) this.#byToken.delete(topic);
+      else this.#byToken.set(topic, { ...grant, actions });
     }
   }
+}
 
-  #drop(isOver: (grant: Grant) => boolean): string[] {
-    const topics: string[] = [];
-    for (const [topic, grant] of this.#byTopic) {
-      if (!isOver(grant)) continue;
-      this.#byTopic.delete(topic);
-      topics.push(topic);
-    }
-    return topics;
-  }
+function allows(grant: Grant | undefined, action: GrantedAction, nowMs: number): boolean {
+  return grant !== undefined && nowMs < grant.untilMs && grant.actions.includes(action);
+}
+
+function drop<T>(grants: Map<string, T>, isOver: (grant: T) => boolean): string[] {
+  const topics = [...grants].filter(([, grant]) => isOver(grant)).map(([topic]) => topic);
+  for (const topic of topics) grants.delete(topic);
+  return topics;
 }
 
 const ACTIONS: readonly GrantedAction[] = ["read", "write", "presence"];
 
-/** What the user may do with a topic when a second token says which topics: everything else stays as it is. */
-export function actionsGrantedBy(
-  token: Principal,
-  principal: Principal,
-  topic: string,
-  access: Access,
-): readonly GrantedAction[] {
-  const together = { ...principal, topics: token.topics };
-  return ACTIONS.filter((action) => access.may(together, action, topic) === "yes");
+/** What a second token grants on a topic by name. Where the backend has changed the user's topics, no token says anything about them. */
+export function actionsGrantedBy(hub: Hub, token: Principal, topic: string): readonly GrantedAction[] {
+  const { topics } = hub.overrides.apply(token);
+  return ACTIONS.filter((action) => isGranted(topics, action, topic));
 }
 
-/** After a change of the principal: what its second tokens grant now. */
-export function renewGrants(hub: Hub, connection: Connection, principal: Principal): void {
-  if (connection.grants === null) return;
-  connection.grants.renew((token, topic) => {
-    return actionsGrantedBy(hub.overrides.apply(token), principal, topic, hub.access);
-  });
-  if (connection.grants.size === 0) connection.grants = null;
+/** After a change of the user's permissions: what its second tokens grant now. */
+export function renewGrants(hub: Hub, connection: Connection): void {
+  connection.grants?.renew((token, topic) => actionsGrantedBy(hub, token, topic));
+  freeIfEmpty(connection);
+}
+
+/** Its grants on a topic that it has left. */
+export function dropGrants(connection: Connection, topic: string): void {
+  connection.grants?.delete(topic);
+  freeIfEmpty(connection);
+}
+
+export function freeIfEmpty(connection: Connection): void {
+  if (connection.grants?.size === 0) connection.grants = null;
 }

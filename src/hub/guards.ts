@@ -14,16 +14,26 @@ export function principalOf(connection: Connection): Principal {
 
 /**
  * A promise only while the authorizer is asked: the connection's later frames wait. Throws or rejects FORBIDDEN, and NOT_A_MEMBER
- * where anybody could be one.
+ * where the connection could be one. Of a connection that has ended meanwhile nothing is done any more.
  */
 export function requireAccess(hub: Hub, connection: Connection, action: Request, topic: string): void | Promise<void> {
   const isGranted = isAllowed(hub, connection, action, topic);
   if (isGranted instanceof Promise) {
-    return isGranted.then((known) => (known ? undefined : deny(hub, connection, topic)));
+    return isGranted.then((known) => {
+      if (connection.state === "gone") throw new ProtocolError("AUTH_REQUIRED");
+      return known ? undefined : deny(hub, connection, topic);
+    });
   }
   if (isGranted) return;
-  if (hub.access.may(principalOf(connection), action, topic) === "members") throw new ProtocolError("NOT_A_MEMBER");
+  const isForMembers = hub.access.may(principalOf(connection), action, topic) === "members";
+  if (isForMembers && couldJoin(hub, connection, topic)) throw new ProtocolError("NOT_A_MEMBER");
   deny(hub, connection, topic);
+}
+
+/** Who could not would learn from NOT_A_MEMBER that there is such a namespace. */
+function couldJoin(hub: Hub, connection: Connection, topic: string): boolean {
+  const decision = hub.access.may(principalOf(connection), "read", topic);
+  return decision === "yes" || (decision === "ask" && hub.authorizer !== null);
 }
 
 /** Of the few rooms that a connection is in, so that a message needs no look-up by a name that is made for it. */
@@ -36,8 +46,10 @@ export function requireRoom(connection: Connection, slug: string): Room {
 
 /** Typing is for members, where users are announced at all. */
 export function requireMembership(hub: Hub, connection: Connection, topic: string): Room {
-  if (!hub.access.hasPresence(topic)) deny(hub, connection, topic);
   const room = hub.joinedRoom(connection, topic);
+  if (!hub.access.hasPresence(topic) || (room === undefined && !couldJoin(hub, connection, topic))) {
+    deny(hub, connection, topic);
+  }
   if (room === undefined) throw new ProtocolError("NOT_A_MEMBER");
   return room;
 }

@@ -4,11 +4,10 @@ import type { Around } from "../protocol/server-frames.ts";
 import { replyTo } from "../protocol/frames.ts";
 import { placeOf, topicOf } from "../protocol/topic.ts";
 import type { Connection } from "./connection.ts";
-import { principalOf, requireAccess } from "./guards.ts";
+import { requireAccess } from "./guards.ts";
 import type { Hub } from "./hub.ts";
 import { afterRelief } from "./pacing.ts";
 import { newestThatFit, partsOf } from "./recovery.ts";
-import { isOwnTopic } from "./session.ts";
 
 /** Messages in one answer to `history`. */
 const MAX_LIMIT = 100;
@@ -18,10 +17,7 @@ type HistoryFrame = ClientFrame<"history">;
 /** The newest messages of a topic, or with `since` the oldest after it; no more than fit into one frame. */
 export function history(hub: Hub, connection: Connection, frame: HistoryFrame): void | Promise<void> {
   const topic = topicOf(frame);
-  // Of the user's own topic every connection is a member.
-  const asked = isOwnTopic(principalOf(connection), topic)
-    ? undefined
-    : requireAccess(hub, connection, "history", topic);
+  const asked = requireAccess(hub, connection, "history", topic);
   return asked === undefined
     ? look(hub, connection, frame, topic)
     : asked.then(() => look(hub, connection, frame, topic));

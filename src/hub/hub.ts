@@ -16,6 +16,7 @@ import { sweepPermissions } from "./changed-permissions.ts";
 import type { Connection } from "./connection.ts";
 import { EncodedAnswers } from "./encoded-answers.ts";
 import { enter } from "./entry.ts";
+import { dropGrants } from "./grants.ts";
 import type { HeartbeatOptions } from "./heartbeat.ts";
 import { slotsOf, tickMs } from "./heartbeat.ts";
 import { Overrides } from "./overrides.ts";
@@ -271,11 +272,12 @@ export class Hub {
   /** A message with its position, to everyone on this node who is in its topic. */
   deliver(topic: string, message: Positioned): void {
     if (topic.startsWith(USER_TOPIC)) this.users.deliver(nameOf(topic), message, this.metrics.counters);
-    else this.rooms.deliver(topic, message);
+    this.rooms.deliver(topic, message);
   }
 
   /** Leaves a topic on the client's request; nothing happens when it is not in it. */
   leaveTopic(connection: Connection, topic: string): void {
+    dropGrants(connection, topic);
     const room = this.joinedRoom(connection, topic);
     if (room === undefined || connection.principal === null) return;
     this.rooms.leave(connection, room);
@@ -284,13 +286,13 @@ export class Hub {
     this.trail.record("topic.left", connection, "ok", "OK", { topic });
   }
 
-  /** Takes a connection out of a topic that it may no longer read, and tells it so. */
-  removeFromTopic(connection: Connection, topic: string, code: UnsubscribeCode): void {
-    const room = this.rooms.get(topic);
-    if (room === undefined) return;
-    const { place } = room;
+  /** Takes a connection out of a topic that it may no longer read, and tells it so; false when it was not in it. */
+  removeFromTopic(connection: Connection, topic: string, code: UnsubscribeCode): boolean {
+    const room = this.joinedRoom(connection, topic);
+    if (room === undefined) return false;
     this.leaveTopic(connection, topic);
-    connection.send({ type: "unsubscribed", ...place, code, reason: code, timestamp: this.clock.now() });
+    connection.send({ type: "unsubscribed", ...room.place, code, reason: code, timestamp: this.clock.now() });
+    return true;
   }
 
   /** Gives back whatever the connection holds of the limits. Safe to call twice. */

@@ -10,7 +10,7 @@ import { principalOf, requireAccess } from "./guards.ts";
 import type { Hub } from "./hub.ts";
 import { afterRelief } from "./pacing.ts";
 import { freshStart, type Recovery, recoveryOf } from "./recovery.ts";
-import { automaticRooms } from "./session.ts";
+import { automaticTopicsOf, isOwnTopic } from "./session.ts";
 
 /** A request to be a member of a topic that the user may read. */
 export interface Join {
@@ -29,21 +29,39 @@ export function joinWhenAllowed(hub: Hub, connection: Connection, join: Join): v
   return asked === undefined ? go() : asked.then(go);
 }
 
-/** Joining a joined topic answers again, with what was missed too, and announces nobody. Throws TOPIC_LIMIT. */
+/**
+ * Joining a joined topic answers again, with what was missed too, and announces nobody; so does the user's own topic, which every one of its
+ * connections receives anyway. Throws TOPIC_LIMIT; rejects like `joinWhenAllowed` when the broker was asked and the topic may not be read any more.
+ */
 export function joinTopic(hub: Hub, connection: Connection, principal: Principal, join: Join): void | Promise<void> {
   const { topic, recover } = join;
   const { maxTopicsPerConnection: limit } = hub.options;
-  const isMember = hub.joinedRoom(connection, topic) !== undefined;
-  if (!isMember && connection.rooms.length - automaticRooms(connection, principal) >= limit) {
-    throw new ProtocolError("TOPIC_LIMIT", { limit });
-  }
-  const finish = (recovery: Recovery) => finishJoin(hub, connection, principal, join, recovery);
+  const isNew = !isOwnTopic(principal, topic) && hub.joinedRoom(connection, topic) === undefined;
+  if (isNew && isFull(connection, principal, limit)) throw new ProtocolError("TOPIC_LIMIT", { limit });
   if (recover === undefined) {
     const position = hub.broker.position(topic);
-    return position instanceof Promise ? position.then(freshStart).then(finish) : finish(freshStart(position));
+    if (!(position instanceof Promise)) return finishJoin(hub, connection, principal, join, freshStart(position));
+    return position.then((known) => finishLater(hub, connection, join, freshStart(known)));
   }
   const history = hub.broker.history(topic, recover, Number.POSITIVE_INFINITY);
-  return history instanceof Promise ? history.then(recoveryOf).then(finish) : finish(recoveryOf(history));
+  if (!(history instanceof Promise)) return finishJoin(hub, connection, principal, join, recoveryOf(history));
+  return history.then((known) => finishLater(hub, connection, join, recoveryOf(known)));
+}
+
+/** While the broker was asked, the user's permissions may have changed, or a grant may have ended: what may be read now decides. */
+function finishLater(hub: Hub, connection: Connection, join: Join, recovery: Recovery): void | Promise<void> {
+  if (connection.state === "gone") return;
+  const asked = requireAccess(hub, connection, "read", join.topic);
+  // Another wait: the topic has gone on meanwhile.
+  if (asked !== undefined) return asked.then(() => joinTopic(hub, connection, principalOf(connection), join));
+  return finishJoin(hub, connection, principalOf(connection), join, recovery);
+}
+
+/** Topics that it receives without asking do not count, whether or not it has left them. */
+function isFull(connection: Connection, principal: Principal, limit: number): boolean {
+  if (connection.rooms.length < limit) return false;
+  const automatic = new Set([...automaticTopicsOf(principal), ...connection.topics]);
+  return connection.rooms.filter((room) => !automatic.has(room.topic)).length >= limit;
 }
 
 /** In one step: the others hear of the joiner, the joiner gets the answer, and live messages go on behind that position. */
@@ -54,27 +72,16 @@ function finishJoin(
   join: Join,
   recovery: Recovery,
 ): void | Promise<void> {
-  const { topic, id, answer } = join;
+  const { topic } = join;
   if (connection.state === "gone") return;
-  // The user's permissions have changed while the broker was asked.
-  if (connection.principal !== principal) return joinWhenAllowed(hub, connection, join);
+  if (isOwnTopic(principal, topic)) return answerOwn(hub, connection, join, recovery);
   const room = hub.rooms.open(topic);
   const isMember = connection.rooms.includes(room);
   const hasPresence = hub.access.hasPresence(topic);
   if (!isMember && hasPresence) hub.presence.join(room, principal);
-  const { offset, epoch, wasRecovering, recovered, parts } = recovery;
-  const [first, ...rest] = parts;
-  const frame = answer({
-    ...replyTo({ id }),
-    ...(hasPresence && { userCount: hub.presence.count(room) }),
-    offset,
-    epoch,
-    ...(wasRecovering && { wasRecovering, recovered }),
-    timestamp: hub.clock.now(),
-  });
-  if (first === undefined) connection.send(frame);
-  else connection.sendWith(frame, hub.answers.messages(topic, connection.codec, first));
+  answer(hub, connection, join, recovery, hasPresence ? hub.presence.count(room) : null);
 
+  const rest = recovery.parts.slice(1);
   const isLive = rest.length === 0;
   if (!isMember) {
     hub.rooms.join(connection, room, isLive);
@@ -83,5 +90,32 @@ function finishJoin(
     hub.rooms.hold(connection, room);
   }
   if (!isLive) return catchUp(hub, connection, { room, rest, position: recovery });
-  if (wasRecovering) return afterRelief(hub, connection);
+  if (recovery.wasRecovering) return afterRelief(hub, connection);
+}
+
+/** There is no room to hold back live messages in: all parts go out at once, which the bound on unsent bytes has room for. */
+function answerOwn(hub: Hub, connection: Connection, join: Join, recovery: Recovery): void | Promise<void> {
+  const { topic } = join;
+  answer(hub, connection, join, recovery, null);
+  const rest = recovery.parts.slice(1);
+  for (const [index, part] of rest.entries()) {
+    const frame = { type: "recovered", topic, more: index < rest.length - 1, timestamp: hub.clock.now() } as const;
+    connection.sendWith(frame, hub.answers.messages(topic, connection.codec, part));
+  }
+  if (recovery.wasRecovering) return afterRelief(hub, connection);
+}
+
+function answer(hub: Hub, connection: Connection, join: Join, recovery: Recovery, userCount: number | null): void {
+  const { offset, epoch, wasRecovering, recovered, parts } = recovery;
+  const [first] = parts;
+  const frame = join.answer({
+    ...replyTo(join),
+    ...(userCount !== null && { userCount }),
+    offset,
+    epoch,
+    ...(wasRecovering && { wasRecovering, recovered }),
+    timestamp: hub.clock.now(),
+  });
+  if (first === undefined) connection.send(frame);
+  else connection.sendWith(frame, hub.answers.messages(join.topic, connection.codec, first));
 }

@@ -15,6 +15,9 @@ export const MAX_DATA_BYTES = 16_384;
 /** Under whom message ids of the backend are remembered: no user can have this id, and so none can use them up. */
 const BACKEND = "(backend)";
 
+/** Before the name of an event: a character that no chat message has, so that no text is taken for the event sent again. */
+const EVENT = "\u0000";
+
 /** An event for a topic; `from` is null when the backend sends it. */
 export interface EventToPublish {
   readonly topic: string;
@@ -49,7 +52,9 @@ export function publishEvent(hub: Hub, given: EventToPublish): Published | Promi
     ...(from !== null && { from: { userId: from.wireId, username: from.username } }),
   });
   const identity: Identity | null =
-    given.messageId === undefined ? null : { userId: from?.id ?? BACKEND, messageId, payload: `${event} ${payload}` };
+    given.messageId === undefined
+      ? null
+      : { userId: from?.id ?? BACKEND, messageId, payload: `${EVENT}${event} ${payload}` };
   const position = hub.publish(topic, body, identity);
   if (position instanceof Promise) return position.then(({ offset, epoch }) => ({ messageId, offset, epoch }));
   return { messageId, offset: position.offset, epoch: position.epoch };

@@ -5,8 +5,12 @@ import { renewGrants } from "./grants.ts";
 import type { Hub } from "./hub.ts";
 import { isAllowed } from "./permission.ts";
 import { automaticTopicsOf } from "./session.ts";
+import { Verdicts } from "./verdicts.ts";
 
 type Lost = readonly string[] | Promise<readonly string[]>;
+
+/** Questions about one connection that are with the authorizer at once, so that a few of them do not fill its queue. */
+const LANES = 8;
 
 /**
  * Gives a live connection another principal of the same user, after a new token or a change of its permissions, and takes it out of the topics
@@ -16,8 +20,8 @@ export function recheck(hub: Hub, connection: Connection, principal: Principal, 
   const before = connection.principal === null ? [] : automaticTopicsOf(connection.principal);
   const automatic = automaticTopicsOf(principal);
   connection.principal = principal;
-  connection.verdicts = null;
-  renewGrants(hub, connection, principal);
+  connection.verdicts = hub.authorizer === null ? null : new Verdicts(true);
+  renewGrants(hub, connection);
   const ended: string[] = [];
   const asked: string[] = [];
   for (const { topic } of [...connection.rooms]) {
@@ -36,21 +40,29 @@ export function loseForbidden(
   code: UnsubscribeCode,
 ): Lost {
   const lost: string[] = [];
-  const asked: Promise<void>[] = [];
+  let looked = 0;
   const settle = (topic: string, stays: boolean): void => {
     if (!stays && lose(hub, connection, topic, code)) lost.push(topic);
   };
-  for (const topic of topics) {
-    const stays = isAllowed(hub, connection, "read", topic);
-    if (stays instanceof Promise) asked.push(stays.then((known) => settle(topic, known)));
-    else settle(topic, stays);
+  const look = (): void | Promise<void> => {
+    while (connection.state === "open") {
+      const topic = topics[looked];
+      if (topic === undefined) return;
+      looked += 1;
+      const stays = isAllowed(hub, connection, "read", topic);
+      if (stays instanceof Promise) return stays.then((known) => settle(topic, known)).then(look);
+      settle(topic, stays);
+    }
+  };
+  const asked: Promise<void>[] = [];
+  for (let lane = 0; lane < LANES; lane += 1) {
+    const looking = look();
+    if (looking instanceof Promise) asked.push(looking);
   }
   return asked.length === 0 ? lost : Promise.all(asked).then(() => lost);
 }
 
 /** False when it is out of the topic already: it may have left while the authorizer was asked. */
 function lose(hub: Hub, connection: Connection, topic: string, code: UnsubscribeCode): boolean {
-  if (connection.state !== "open" || hub.joinedRoom(connection, topic) === undefined) return false;
-  hub.removeFromTopic(connection, topic, code);
-  return true;
+  return connection.state === "open" && hub.removeFromTopic(connection, topic, code);
 }

@@ -2,6 +2,7 @@ import type { RevocationKind } from "../broker/broker.ts";
 import type { Principal } from "../protocol/principal.ts";
 import type { Actor } from "./audit-trail.ts";
 import type { Connection } from "./connection.ts";
+import { freeIfEmpty } from "./grants.ts";
 import type { Hub } from "./hub.ts";
 import { loseForbidden } from "./recheck.ts";
 
@@ -97,7 +98,7 @@ function withdrawGrants(hub: Hub, kind: RevocationKind, value: string): void {
     const topics = connection.grants.withdraw((token) => {
       return isOf(token, kind, value) && hub.authenticator.isRefused(token);
     });
-    if (connection.grants.size === 0) connection.grants = null;
+    freeIfEmpty(connection);
     const lost = loseForbidden(hub, connection, topics, "REVOKED");
     if (lost instanceof Promise) lost.catch((error: unknown) => hub.report(error, connection.id));
   }

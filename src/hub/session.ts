@@ -30,11 +30,6 @@ export function automaticTopicsOf(principal: Principal): string[] {
   return [own, ...new Set(principal.follows.map((id) => `followers:${id}`))];
 }
 
-/** How many rooms the connection is in without asking: all automatic topics but the user's own, which is no room. */
-export function automaticRooms({ topics }: Connection, principal: Principal): number {
-  return automaticTopicsOf(principal).length - 1 + topics.length;
-}
-
 /** The `auth` frame of a connection that has not authenticated yet. */
 export function authenticate(
   hub: Hub,

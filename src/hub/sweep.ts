@@ -1,4 +1,5 @@
 import type { Connection } from "./connection.ts";
+import { freeIfEmpty } from "./grants.ts";
 import { checkExpiry, checkPulse } from "./heartbeat.ts";
 import type { Hub } from "./hub.ts";
 import { loseForbidden } from "./recheck.ts";
@@ -56,7 +57,7 @@ function checkToken(hub: Hub, connection: Connection, wallMs: number): void {
 /** Where the token of a `subscribe` has ended, the topic is left unless something else allows it. */
 function expireGrants(hub: Hub, connection: Connection, wallMs: number): void {
   const topics = connection.grants?.expire(wallMs) ?? [];
-  if (connection.grants?.size === 0) connection.grants = null;
+  freeIfEmpty(connection);
   const lost = loseForbidden(hub, connection, topics, "TOKEN_EXPIRED");
   if (lost instanceof Promise) lost.catch((error: unknown) => hub.report(error, connection.id));
 }

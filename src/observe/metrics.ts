@@ -52,10 +52,13 @@ export interface Metrics {
   readonly errors: LabelCounter;
   /** Ended connections, by close code. */
   readonly closes: LabelCounter;
+  /** Questions to the authorizer, by result. */
+  readonly authorizerRequests: LabelCounter;
   /** Calls of the backend's routes, by route and result. */
   readonly apiCalls: CallCounter;
   /** All in seconds. */
   readonly permissionCheck: Histogram;
+  readonly authorizer: Histogram;
   readonly brokerPublish: Histogram;
   readonly connectionDuration: Histogram;
   /** One observation a second: the 99th percentile of that second. */
@@ -94,6 +97,8 @@ const FOREIGN_ROWS = {
   logErrors: ["log_errors_total", "Failed writes of the log"],
   logLost: ["log_lost_total", "Log lines dropped"],
 } as const;
+
+const AUTHORIZER_RESULTS = ["allowed", "denied", "failed", "timeout", "overflow"];
 
 const LATENCY_BOUNDS_S = [1e-6, 1e-5, 1e-4, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5];
 const DURATION_BOUNDS_S = [1, 5, 15, 60, 300, 900, 3600, 14_400, 43_200, 86_400];
@@ -151,8 +156,10 @@ export function createMetrics(sources: GaugeSources, labels: LabelSets): Metrics
   const framesIn = new LabelCounter(labels.frameTypes);
   const errors = new LabelCounter(labels.codes);
   const closes = new LabelCounter(labels.closeCodes);
+  const authorizerRequests = new LabelCounter(AUTHORIZER_RESULTS);
   const apiCalls = new CallCounter();
   const permissionCheck = new Histogram(LATENCY_BOUNDS_S);
+  const authorizer = new Histogram(LATENCY_BOUNDS_S);
   const brokerPublish = new Histogram(LATENCY_BOUNDS_S);
   const connectionDuration = new Histogram(DURATION_BOUNDS_S);
   const eventLoopDelay = new Histogram(LOOP_DELAY_BOUNDS_S);
@@ -177,6 +184,7 @@ export function createMetrics(sources: GaugeSources, labels: LabelSets): Metrics
   registerLabelled(registry, "errors_total", "Errors answered to clients", errors, "code");
   registerLabelled(registry, "closes_total", "Ended connections, by close code", closes, "code");
 
+  registerLabelled(registry, "authorizer_requests_total", "Questions to the authorizer", authorizerRequests, "result");
   new Counter({
     name: "tautline_api_calls_total",
     help: "Calls of the backend's routes",
@@ -190,6 +198,7 @@ export function createMetrics(sources: GaugeSources, labels: LabelSets): Metrics
 
   const histograms = [
     ["permission_check_seconds", "Time to decide whether a user may act on a topic", permissionCheck],
+    ["authorizer_seconds", "Time until the authorizer answered, or was given up", authorizer],
     ["broker_publish_seconds", "Time until the broker took a message; one in 16 is measured", brokerPublish],
     ["connection_duration_seconds", "How long ended connections were open", connectionDuration],
     ["event_loop_delay_seconds", "99th percentile of the event loop delay of each second", eventLoopDelay],
@@ -199,7 +208,7 @@ export function createMetrics(sources: GaugeSources, labels: LabelSets): Metrics
 
   return {
     ...{ counters, handshakes, authentications, framesIn, errors, closes, apiCalls },
-    ...{ permissionCheck, brokerPublish, connectionDuration, eventLoopDelay },
+    ...{ authorizerRequests, authorizer, permissionCheck, brokerPublish, connectionDuration, eventLoopDelay },
     render: () => registry.metrics(),
     contentType: registry.contentType,
   };

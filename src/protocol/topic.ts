@@ -8,11 +8,16 @@ const ROOM = "room:";
 
 /** The characters of ids and topic names: printable ASCII without quotes, brackets, backslash, `*` and the like. */
 export const ID = /^[A-Za-z0-9_.\-~@:/|+=%,]{1,128}$/;
+const NAMESPACE = /^[a-z][a-z0-9-]{0,31}$/;
 export const TOPIC = /^[a-z][a-z0-9-]{0,31}:[A-Za-z0-9_.\-~@:/|+=%,]+$/;
 export const ROOM_SLUG = /^[A-Za-z0-9_.\-~@:/|+=%,]{1,195}$/;
 
 export function isId(text: string): boolean {
   return ID.test(text);
+}
+
+export function isNamespace(text: string): boolean {
+  return NAMESPACE.test(text);
 }
 
 export function isTopic(text: string): boolean {

@@ -270,6 +270,13 @@ export class HubRig {
     return joined;
   }
 
+  /** What the frame is answered with; the last frame of several. */
+  answer({ connection, socket }: { socket: KeptSocket; connection: Connection }, frame: Fields): Fields {
+    socket.take();
+    this.receive(connection, frame);
+    return socket.take().at(-1) ?? {};
+  }
+
   receive(connection: Connection, frame: Fields): void {
     this.hub.message(connection, JSON.stringify(frame));
   }

@@ -71,8 +71,8 @@ export const PARTS: readonly Part[] = [
   },
   {
     name: "config",
-    files: ["config.ts", "settings.ts", "contradictions.ts"],
-    allow: ["protocol/"],
+    files: ["config.ts", "settings.ts", "access-settings.ts", "contradictions.ts"],
+    allow: ["access.ts", "protocol/"],
     allowTypesOnly: [],
     ...server,
   },

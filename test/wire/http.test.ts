@@ -179,3 +179,9 @@ test("peers that leave at any point of the handshake leave nothing behind", asyn
   }
   await bystander.until("the others to be gone", () => (server.open() === 1 ? true : undefined));
 });
+
+test("a header of the PROXY protocol is no HTTP: the connection ends, and nothing behind it is answered", async () => {
+  peer.writeRaw("PROXY TCP4 203.0.113.9 203.0.113.1 5678 443\r\n" + upgradeRequest());
+  await peer.ended();
+  expect(peer.responses().filter(({ status }) => status < 400)).toEqual([]);
+});

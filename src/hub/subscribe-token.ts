@@ -1,0 +1,87 @@
+import { ProtocolError } from "../protocol/codes.ts";
+import type { Principal } from "../protocol/principal.ts";
+import type { Connection } from "./connection.ts";
+import { actionsGrantedBy, freeIfEmpty, Grants, type TokenGrant } from "./grants.ts";
+import { principalOf } from "./guards.ts";
+import type { Hub } from "./hub.ts";
+
+/** The `token` of a `subscribe`: what a second token of the same user grants by name on that one topic, for this connection. */
+
+/** What is wrong with a token makes no difference here. */
+const REFUSALS: ReadonlySet<string> = new Set(["AUTH_FAILED", "TOKEN_EXPIRED", "FORBIDDEN"]);
+
+/**
+ * Joins with what the token grants, which lasts until the token ends or the topic is left; a join that fails leaves nothing granted. Throws
+ * or rejects what the join does, and AUTH_FAILED for every token that is not a good one of this user: then nothing is joined, and nothing
+ * ends.
+ */
+export function joinWithToken(
+  hub: Hub,
+  connection: Connection,
+  token: string,
+  topic: string,
+  join: () => void | Promise<void>,
+): void | Promise<void> {
+  const grant = grantBy(hub, connection, token, topic);
+  if (grant instanceof Promise) return grant.then((known) => joinWith(hub, connection, known, topic, join));
+  return joinWith(hub, connection, grant, topic, join);
+}
+
+/** Undefined when the token is good and grants nothing here. */
+function grantBy(
+  hub: Hub,
+  connection: Connection,
+  token: string,
+  topic: string,
+): TokenGrant | undefined | Promise<TokenGrant | undefined> {
+  try {
+    const second = hub.authenticator.verify(token, connection.client.key, connection);
+    if (!(second instanceof Promise)) return grantOf(hub, connection, second, topic);
+    return second
+      .then((known) => grantOf(hub, connection, known, topic))
+      .catch((error: unknown) => refuse(hub, connection, topic, error));
+  } catch (error) {
+    return refuse(hub, connection, topic, error);
+  }
+}
+
+function grantOf(hub: Hub, connection: Connection, second: Principal, topic: string): TokenGrant | undefined {
+  if (second.id !== principalOf(connection).id || hub.authenticator.isRefused(second)) {
+    throw new ProtocolError("AUTH_FAILED");
+  }
+  hub.metrics.authentications.add("OK");
+  const actions = actionsGrantedBy(hub, second, topic);
+  if (actions.length === 0) return undefined;
+  const untilMs = (second.expiresAtMs ?? Number.POSITIVE_INFINITY) + hub.options.clockToleranceS * 1_000;
+  return { actions, untilMs, token: second };
+}
+
+function refuse(hub: Hub, connection: Connection, topic: string, error: unknown): never {
+  if (!(error instanceof ProtocolError) || !REFUSALS.has(error.code)) throw error;
+  hub.metrics.authentications.add("AUTH_FAILED");
+  hub.trail.record("auth.failed", connection, "refused", "AUTH_FAILED", { topic });
+  throw new ProtocolError("AUTH_FAILED");
+}
+
+function joinWith(
+  hub: Hub,
+  connection: Connection,
+  grant: TokenGrant | undefined,
+  topic: string,
+  join: () => void | Promise<void>,
+): void | Promise<void> {
+  if (grant === undefined) return join();
+  const grants = (connection.grants ??= new Grants());
+  const before = grants.setByToken(topic, grant);
+  const undo = (error: unknown): never => {
+    grants.setByToken(topic, hub.joinedRoom(connection, topic) === undefined ? undefined : before);
+    freeIfEmpty(connection);
+    throw error;
+  };
+  try {
+    const joined = join();
+    return joined instanceof Promise ? joined.catch(undo) : undefined;
+  } catch (error) {
+    return undo(error);
+  }
+}

@@ -1,0 +1,33 @@
+import type { Authorizer } from "../../src/hub/permission.ts";
+import type { GrantedAction, Principal } from "../../src/protocol/principal.ts";
+
+/** An authorizer that answers when the test does. */
+
+export interface AskedQuestion {
+  readonly principal: Principal;
+  readonly action: GrantedAction;
+  readonly topic: string;
+  answer(isAllowed: boolean): void;
+  fail(): void;
+}
+
+export class Asked implements Authorizer {
+  /** Without an answer yet, oldest first. */
+  readonly open: AskedQuestion[] = [];
+  /** All that were ever asked: `read room:a`. */
+  readonly all: string[] = [];
+
+  check(principal: Principal, action: GrantedAction, topic: string): Promise<boolean> {
+    const { promise, resolve, reject } = Promise.withResolvers<boolean>();
+    this.all.push(`${action} ${topic}`);
+    this.open.push({ principal, action, topic, answer: resolve, fail: () => reject(new Error("away")) });
+    return promise;
+  }
+
+  /** The oldest question without an answer. */
+  next(): AskedQuestion {
+    const question = this.open.shift();
+    if (question === undefined) throw new Error("nothing is asked");
+    return question;
+  }
+}
