@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { isSayable, MessageId } from "../api/fields.ts";
 import { isEventName } from "../protocol/event-name.ts";
 import { isId, isTopic } from "../protocol/topic.ts";
 
@@ -22,4 +23,22 @@ export function requireTopic(topic: string): void {
 
 export function requireEvent(event: string): void {
   if (!isEventName(event)) throw new TypeError("an event is [a-z][a-z0-9_.-]{0,63} and no frame of the protocol");
+}
+
+export function requireMessageId(messageId: string | undefined): void {
+  if (messageId !== undefined && !v.is(MessageId, messageId))
+    throw new TypeError("a `messageId` has 1 to 64 characters");
+}
+
+/** As JSON would carry it, so that both framings say the same; nothing is null. Throws a `TypeError` for what clients cannot be sent. */
+export function dataOf(data: unknown): unknown {
+  const known: unknown = data === undefined ? null : jsonOf(data);
+  if (!isSayable(known)) throw new TypeError("an event's `data` holds a value that clients cannot be sent");
+  return known;
+}
+
+function jsonOf(data: unknown): unknown {
+  // Undefined for functions and symbols, whatever its type says.
+  const text: string | undefined = JSON.stringify(data);
+  return text === undefined ? undefined : JSON.parse(text);
 }

@@ -12,7 +12,7 @@ import { roomStats, type RoomStats } from "../hub/stats.ts";
 import type { RunningNode } from "../node.ts";
 import { isChosenCloseCode } from "../protocol/codes.ts";
 import type { GrantedAction } from "../protocol/principal.ts";
-import { checked, idOf, requireEvent, requireTopic } from "./arguments.ts";
+import { checked, dataOf, idOf, requireEvent, requireMessageId, requireTopic } from "./arguments.ts";
 import type { FollowersOf } from "./server-options.ts";
 import { isPermitted } from "./topic-permission.ts";
 
@@ -64,14 +64,15 @@ export class Server {
 
   /**
    * Sends an event to everyone in the topic: `{type: event, data, timestamp, …}`. `event` is `[a-z][a-z0-9_.-]{0,63}` and no frame of the
-   * protocol, `data` anything that JSON can say, up to 16 KiB. Resolves with its position once it has one. Rejects MESSAGE_TOO_LARGE,
-   * MESSAGE_ID_REUSED (the same id with other content), PUBLISH_FAILED.
+   * protocol, `data` anything that a frame can hold, up to 16 KiB. Resolves with its position once it has one. Rejects MESSAGE_TOO_LARGE,
+   * MESSAGE_ID_REUSED (the same id with other content), PUBLISH_FAILED, and with a `TypeError` for `data` that no frame can hold.
    */
   publish(topic: string, event: string, data?: unknown, options: PublishOptions = {}): Promise<Published> {
     requireTopic(topic);
     requireEvent(event);
     const { messageId } = options;
-    return this.#owned(() => this.#backend.publish(topic, { event, data, messageId }));
+    requireMessageId(messageId);
+    return this.#owned(() => this.#backend.publish(topic, { event, data: dataOf(data), messageId }));
   }
 
   /**
@@ -82,7 +83,8 @@ export class Server {
     const id = idOf(userId);
     requireEvent(event);
     const { messageId } = options;
-    return this.#owned(() => this.#backend.sendToUser(id, { event, data, messageId }));
+    requireMessageId(messageId);
+    return this.#owned(() => this.#backend.sendToUser(id, { event, data: dataOf(data), messageId }));
   }
 
   /**
@@ -99,9 +101,11 @@ export class Server {
     const id = idOf(userId);
     requireEvent(event);
     const { messageId } = options;
+    requireMessageId(messageId);
     return this.#owned(async () => {
+      const sent = { event, data: dataOf(data), messageId };
       const followers = this.#followersOf === null ? [] : [...(await this.#followersOf(userId))];
-      return this.#backend.sendToFollowers(id, { event, data, messageId }, followers.map(idOf));
+      return this.#backend.sendToFollowers(id, sent, followers.map(idOf));
     });
   }
 

@@ -31,7 +31,7 @@ const RULES: Readonly<Record<PathParameter, (text: string) => boolean>> = {
   player_id: isEchoed,
 };
 
-/** `query` is without its `?`. Throws BAD_REQUEST for what is malformed, given twice or given differently. */
+/** `query` is without its `?`. Throws BAD_REQUEST for what is malformed or given twice. */
 export function readParameters({ endpoint, values }: FoundEndpoint, query: string): Parameters {
   const { parameters, topic, echoes } = endpoint;
   if (parameters.length === 0 && !echoes) return NOTHING;
@@ -75,8 +75,7 @@ function echoOf(query: string, playerId: string | undefined): Echo {
     return value;
   };
   const sessionId = find("session_id");
-  const asked = find("character_id");
-  if (asked !== undefined && playerId !== undefined && asked !== playerId) throw new ProtocolError("BAD_REQUEST");
-  const characterId = asked ?? playerId;
+  // The player of the deprecated path is compared with nothing: where the query names a character, that one counts.
+  const characterId = find("character_id") ?? playerId;
   return { ...(sessionId !== undefined && { sessionId }), ...(characterId !== undefined && { characterId }) };
 }

@@ -100,7 +100,7 @@ describe("what a client of /api/ws calls itself", () => {
     ["/api/ws?session_id=s%2F1&character_id=Sir%20Bob", { sessionId: "s/1", characterId: "Sir Bob" }],
     ["/api/ws?session_id=%2561", { sessionId: "%61" }],
     ["/api/ws/Sir%20Bob", { characterId: "Sir Bob" }],
-    ["/api/ws/7?character_id=7&session_id=s", { sessionId: "s", characterId: "7" }],
+    ["/api/ws/7?character_id=8&session_id=s", { sessionId: "s", characterId: "8" }],
     ["/api/ws/someone-else", { characterId: "someone-else" }],
     ["/api/ws", {}],
     ["/ws?session_id=s&character_id=c", {}],
@@ -120,8 +120,8 @@ describe("what a client of /api/ws calls itself", () => {
 
   test.each([
     ...["/api/ws?session_id=a&session_id=a", "/api/ws?character_id=a&character_id=b", "/api/ws?session_id=%0a"],
-    ...[`/api/ws?session_id=${"s".repeat(129)}`, "/api/ws?character_id=%C3%A9", "/api/ws/a?character_id=b"],
-  ])("is 400 when it is doubled, malformed or contradictory: %s", async (path) => {
+    ...[`/api/ws?session_id=${"s".repeat(129)}`, "/api/ws?character_id=%C3%A9"],
+  ])("is 400 when it is doubled or malformed: %s", async (path) => {
     expect(await answerTo(path, "ada")).toEqual(BAD);
   });
 });

@@ -55,6 +55,44 @@ describe("publish", () => {
     expect(() => server.publish(topic, event)).toThrow(TypeError);
   });
 
+  test.each(["", "x".repeat(65), "\ud800", 5])(
+    "under the message id %j is a mistake of the program, and throws at once",
+    async (messageId) => {
+      const { server } = await started();
+      const options = { messageId: messageId as string };
+      expect(() => server.publish("room:a", "x", 1, options)).toThrow(TypeError);
+      expect(() => server.sendToUser("u1", "x", 1, options)).toThrow(TypeError);
+      expect(() => server.broadcastToFollowers("u1", "x", 1, options)).toThrow(TypeError);
+    },
+  );
+
+  test.each<[string, unknown]>([
+    ["a lone surrogate", { text: "\ud800" }],
+    ["a number that is not safe", [1e300]],
+    ["more levels than a frame has", JSON.parse("[".repeat(32) + "]".repeat(32))],
+    ["a key that is refused of clients too", JSON.parse('{"__proto__":1}')],
+    ["a function", () => 1],
+    ["a BigInt", 1n],
+  ])("of %s reaches nobody and is rejected", async (_what, data) => {
+    const rig = await started();
+    const { server } = rig;
+    const peer = await rig.connect(token({ sub: "u1" }));
+    const calls = [
+      server.publish("user:u1", "x", data),
+      server.sendToUser("u1", "x", data),
+      server.broadcastToFollowers("u1", "x", data),
+    ];
+    for (const call of calls) expect(await call.catch((error: unknown) => error)).toBeInstanceOf(TypeError);
+    expect(await inbox(peer)).toEqual([]);
+  });
+
+  test("of what JSON says in another way arrives like that", async () => {
+    const rig = await started();
+    const peer = await rig.connect(token({ sub: "u1" }));
+    await rig.server.sendToUser("u1", "x", { at: new Date(0), none: undefined, not: Number.NaN });
+    expect(await peer.json()).toMatchObject({ data: { at: "1970-01-01T00:00:00.000Z", not: null } });
+  });
+
   test("that fails later ends no process when nobody waits for it, and is in the log", async () => {
     const rig = await started();
     void rig.server.publish("room:a", "x", "x".repeat(20_000));
