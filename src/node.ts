@@ -76,7 +76,7 @@ export async function startNode(config: Config, parts: NodeParts = {}): Promise<
   const authenticator = embedding.authenticator(configured(() => authenticatorOf(config, clock, standing)));
 
   const hasAuthorizer = embedding.authorizer !== null || config.authorizerUrl !== null;
-  const access = compileAccess({ ...(embedding.access ?? config.access), hasAuthorizer });
+  const access = compileAccess({ ...config.access, hasAuthorizer });
   const hook = embedding.authorizer === null ? hookOf(config, { clock, access, metrics, log }) : null;
 
   const broker = new MemoryBroker(config, clock, (topic, message) => hub.deliver(topic, message));

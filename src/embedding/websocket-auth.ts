@@ -80,7 +80,7 @@ function check(options: WebSocketAuthOptions): Checked {
   return checkOptions(settings, decisions, { tokenValidator, permissionChecker });
 }
 
-function webSocketAuthOf(options: WebSocketAuthOptions, { config, access, logTarget }: Checked): WebSocketAuth {
+function webSocketAuthOf(options: WebSocketAuthOptions, { config, logTarget }: Checked): WebSocketAuth {
   const { tokenValidator, permissionChecker } = options;
   const { nodeId, defaultRole } = config;
   const clock = systemClock;
@@ -91,7 +91,7 @@ function webSocketAuthOf(options: WebSocketAuthOptions, { config, access, logTar
   const own = configured(() => authenticatorOf(config, clock, NOTHING_ISSUED));
   const ports = {
     ...{ clock, report, audit: createAudit(sink, { nodeId, marked: true }, clock) },
-    access: compileAccess(access),
+    access: compileAccess({ ...config.access, hasAuthorizer: permissionChecker !== undefined }),
     authorizer: permissionChecker === undefined ? null : authorizerOf(permissionChecker, { clock, report }),
     authenticator:
       tokenValidator === undefined ? own : new ValidatedTokens(own, tokenValidator, config, { clock, report }),

@@ -71,7 +71,7 @@ export const PARTS: readonly Part[] = [
   },
   {
     name: "config",
-    files: ["config.ts", "settings.ts", "access-settings.ts", "contradictions.ts"],
+    files: ["config.ts", "config-file.ts", "settings.ts", "access-settings.ts", "contradictions.ts"],
     allow: ["access.ts", "protocol/"],
     allowTypesOnly: [],
     ...server,
