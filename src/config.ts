@@ -98,6 +98,17 @@ function loadOptions(given: FileSettings, strange: readonly Problem[]): Loaded {
   }
 }
 
+/** What a part finds wrong with its settings stops the start like any other problem of the configuration. */
+export function configured<T>(build: () => T): T {
+  try {
+    return build();
+  } catch (error) {
+    const [, name, problem] = /^([A-Z][A-Z_]+):? (.+)$/.exec(error instanceof Error ? error.message : "") ?? [];
+    if (name === undefined || problem === undefined) throw error;
+    throw new ConfigError([{ name, problem }]);
+  }
+}
+
 /** A `ConfigError` with the names that settings have as options; anything else as it is. */
 export function inOptions(error: unknown): unknown {
   if (!(error instanceof ConfigError)) return error;
