@@ -3,8 +3,8 @@ import { type AccessOptions, DEFAULT_ACCESS, type Namespace, type Rule } from ".
 import { isNamespace, isTopic, namespaceOf } from "./protocol/topic.ts";
 
 /**
- * Who may do what: the tables `[permissions]` and `[namespaces.…]` and the list `public_topics` of the TOML file. What is given there stands
- * beside the defaults, and in place of the default of the same name.
+ * Who may do what: the tables `[permissions]` and `[namespaces.…]` and the list `public_topics` of the TOML file, or what an application
+ * gives in their place. It stands beside the defaults, and in place of the default of the same name.
  *
  * As in `settings.ts` no text holds a value; names of the file are shown, for they are what has to be changed.
  */
@@ -128,7 +128,9 @@ function tableOf<T>(
 }
 
 function isTable(given: unknown): given is object {
-  return typeof given === "object" && given !== null && Object.getPrototypeOf(given) === Object.prototype;
+  if (typeof given !== "object" || given === null) return false;
+  const prototype: unknown = Object.getPrototypeOf(given);
+  return prototype === Object.prototype || prototype === null;
 }
 
 /** The field of a table is named, the entry of a list by its place. */

@@ -1,7 +1,8 @@
 import * as v from "valibot";
 
 import type { AccessOptions } from "./access.ts";
-import { ACCESS_KEYS, accessOf } from "./access-settings.ts";
+import { ACCESS_KEYS, type AccessTables, accessOf } from "./access-settings.ts";
+import { type FileSettings, namesOf, printable, readBounded, type ReadFile, readSettingsFile } from "./config-file.ts";
 import { RULES } from "./contradictions.ts";
 import { databasePath, SETTINGS, Settings, type Setting, type SettingKey } from "./settings.ts";
 
@@ -48,7 +49,6 @@ export class ConfigError extends Error {
 }
 
 export type Environment = Readonly<Record<string, string | undefined>>;
-export type ReadFile = (path: string) => string;
 
 /** A value as it was found, and the name to complain about. */
 interface Found {
@@ -58,8 +58,6 @@ interface Found {
 
 /** Exit status for a configuration that cannot be started: EX_CONFIG of sysexits(3). */
 export const EXIT_CONFIG = 78;
-
-const MAX_FILE_CHARACTERS = 65_536;
 
 /**
  * Reads, checks and completes the configuration. The environment beats the file. `readFile` returns a file's text or throws.
@@ -77,7 +75,7 @@ export type SettingInputs = Omit<v.InferInput<typeof Settings>, "tautlineConfig"
  * The same for a node inside of an application, which reads neither environment nor file. The rules are those of production: nothing
  * is made up for a key that is missing. Problems and warnings name settings as `values` does.
  */
-export function configOf(values: SettingInputs): Loaded {
+export function configOf(values: SettingInputs, access: AccessTables): Loaded {
   const strange: Problem[] = [];
   const given = new Map<string, unknown>();
   for (const [key, value] of Object.entries(values)) {
@@ -85,6 +83,7 @@ export function configOf(values: SettingInputs): Loaded {
     if (setting === undefined) strange.push({ name: printable(key), problem: "is not an option" });
     else if (value !== undefined) given.set(setting.name, value);
   }
+  for (const key of ACCESS_KEYS) given.set(key, access[key]);
   const { config, warnings } = loadOptions(given, strange);
   if (strange.length > 0) throw new ConfigError(strange);
   return { config, warnings: warnings.map(inOptionNames) };
@@ -99,18 +98,30 @@ function loadOptions(given: FileSettings, strange: readonly Problem[]): Loaded {
   }
 }
 
+/** What a part finds wrong with its settings stops the start like any other problem of the configuration. */
+export function configured<T>(build: () => T): T {
+  try {
+    return build();
+  } catch (error) {
+    const [, name, problem] = /^([A-Z][A-Z_]+):? (.+)$/.exec(error instanceof Error ? error.message : "") ?? [];
+    if (name === undefined || problem === undefined) throw error;
+    throw new ConfigError([{ name, problem }]);
+  }
+}
+
 /** A `ConfigError` with the names that settings have as options; anything else as it is. */
 export function inOptions(error: unknown): unknown {
   if (!(error instanceof ConfigError)) return error;
   const problems = error.problems.map(({ name, problem }) => ({
-    name: inOptionNames(name),
+    name: name === "public_topics" ? "publicTopics" : inOptionNames(name),
     problem: inOptionNames(problem),
   }));
   return new ConfigError(problems, { cause: error.cause });
 }
 
 function inOptionNames(text: string): string {
-  return text.replace(/[A-Z][A-Z0-9_]+/g, (word) => SETTINGS.find(({ name }) => name === word)?.key ?? word);
+  // Behind a dot stands a name of the application's own: `permissions.PORT`.
+  return text.replace(/(?<![\w.])[A-Z][A-Z0-9_]+/g, (word) => SETTINGS.find(({ name }) => name === word)?.key ?? word);
 }
 
 function noFile(): never {
@@ -146,88 +157,12 @@ function load(env: Environment, file: FileSettings, readFile: ReadFile, problems
   return { config, warnings };
 }
 
-type FileSettings = ReadonlyMap<string, unknown>;
-
-/** The keys of the file that no variable of the environment stands for, as they are written there. */
-const FILE_ONLY: ReadonlySet<string> = new Set(ACCESS_KEYS);
-
 function readAccess(file: FileSettings, problems: Problem[], warnings: string[]): AccessOptions {
   const tables = Object.fromEntries(ACCESS_KEYS.map((key) => [key, file.get(key)]));
   const found: Problem[] = [];
   const access = accessOf(tables, found, warnings);
   problems.push(...found.map(({ name, problem }) => ({ name: printable(name), problem })));
   return access;
-}
-
-/** The file's keys in the upper case of the environment, so that both are read alike. */
-function readSettingsFile(path: string | undefined, readFile: ReadFile, problems: Problem[]): FileSettings {
-  const settings = new Map<string, unknown>();
-  if (path === undefined || path === "") return settings; // an empty path is complained about as a value
-  const name = "TAUTLINE_CONFIG";
-  const text = readBounded(path, readFile);
-  if ("problem" in text) {
-    problems.push({ name, problem: text.problem });
-    return settings;
-  }
-  const parsed = parseToml(text.value);
-  if ("problem" in parsed) {
-    problems.push({ name, problem: parsed.problem });
-    return settings;
-  }
-  const known = new Set(SETTINGS.filter(({ about }) => about.environmentOnly !== true).flatMap(namesOf));
-  for (const [key, value] of Object.entries(parsed.value)) {
-    const upper = key.toUpperCase();
-    if (FILE_ONLY.has(key)) settings.set(key, value);
-    else if (known.has(upper) && key === key.toLowerCase()) settings.set(upper, value);
-    else problems.push({ name: printable(key), problem: unknownKey(known.has(upper)) });
-  }
-  return settings;
-}
-
-function namesOf({ name, about }: Setting): string[] {
-  return about.file === true ? [name, `${name}_FILE`] : [name];
-}
-
-function unknownKey(isKnownInLowerCase: boolean): string {
-  return isKnownInLowerCase
-    ? "in the file of TAUTLINE_CONFIG must be in lower case"
-    : "in the file of TAUTLINE_CONFIG is not a setting";
-}
-
-/** A key of the file, safe on a terminal. */
-function printable(key: string): string {
-  return key.replace(/[^A-Za-z0-9_.-]/g, "?").slice(0, 64);
-}
-
-type Result<T> = { readonly value: T } | { readonly problem: string };
-
-/** The parser's own message may quote the file, which may hold a secret: only the place of the mistake is passed on. */
-function parseToml(text: string): Result<object> {
-  if (typeof Bun === "undefined") return { problem: "needs Bun: this runtime has no reader for TOML" };
-  const value = tomlOf(text);
-  if (value !== null) return { value };
-  const lines = text.split("\n");
-  const goodLines = lines.findLastIndex((_, count) => tomlOf(lines.slice(0, count).join("\n")) !== null);
-  return { problem: `is not valid TOML after line ${goodLines}` };
-}
-
-function tomlOf(text: string): object | null {
-  try {
-    return Bun.TOML.parse(text);
-  } catch {
-    return null;
-  }
-}
-
-/** The path is not named either: a secret put into the wrong variable would be one. */
-function readBounded(path: string, readFile: ReadFile): Result<string> {
-  try {
-    const value = readFile(path);
-    return value.length > MAX_FILE_CHARACTERS ? { problem: "names a file of over 64 KiB" } : { value };
-  } catch (error) {
-    const code = error instanceof Error && "code" in error && typeof error.code === "string" ? ` (${error.code})` : "";
-    return { problem: `names a file that cannot be read${code}` };
-  }
 }
 
 /** One setting from the environment, else from the file; null where it is in neither. */
@@ -298,7 +233,7 @@ function complete(values: SettingValues, access: AccessOptions, production: bool
     databasePath: databasePath(values.databaseUrl),
     production,
     generatedSecret,
-    access: Object.freeze({ ...access, hasAuthorizer: values.authorizerUrl !== null }),
+    access: Object.freeze(access),
   });
 }
 

@@ -6,8 +6,7 @@ export type { PermissionInput, PublishOptions, RevocationInput, Server } from ".
 export type { ClientConnection, FrameToClient } from "./embedding/client-connection.ts";
 export type { ConnectionCallbacks, OwnMessage } from "./embedding/callbacks.ts";
 export type { PermissionChecker } from "./embedding/permission-checker.ts";
-export type { AccessInputs } from "./embedding/access-options.ts";
-export type { ServerSettings } from "./embedding/options.ts";
+export type { AccessInputs, ServerSettings } from "./embedding/options.ts";
 
 export { createWebSocketAuth, type WebSocketAuth, type WebSocketAuthOptions } from "./embedding/websocket-auth.ts";
 export type { AuthorizedSocket } from "./embedding/authorized-socket.ts";

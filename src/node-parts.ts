@@ -1,4 +1,3 @@
-import type { AccessOptions } from "./access.ts";
 import type { Authenticator } from "./auth/authenticate.ts";
 import type { Config } from "./config.ts";
 import type { Application } from "./hub/application.ts";
@@ -22,8 +21,7 @@ export interface EmbeddingPorts {
 
 /** What an application does in the node's stead. */
 export interface Embedding {
-  /** Null: as the configuration says. */
-  readonly access: AccessOptions | null;
+  /** Null: what `AUTHORIZER_URL` says, if anything. */
   readonly authorizer: Authorizer | null;
   /** Around the node's own, which still redeems tickets. */
   readonly authenticator: (own: Authenticator) => Authenticator;
@@ -32,7 +30,6 @@ export interface Embedding {
 
 /** A node by itself. */
 export const BY_ITSELF: Embedding = {
-  access: null,
   authorizer: null,
   authenticator: (own) => own,
   application: null,

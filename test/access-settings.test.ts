@@ -33,7 +33,7 @@ const game = (changes: Readonly<Record<string, string>> = {}): string => {
 
 describe("what is given", () => {
   test("nothing leaves the defaults", () => {
-    expect(load("port = 1").config.access).toEqual({ ...DEFAULT_ACCESS, hasAuthorizer: false });
+    expect(load("port = 1").config.access).toEqual(DEFAULT_ACCESS);
   });
 
   test("stands beside the defaults, and in place of the one of its name", () => {

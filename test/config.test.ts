@@ -105,7 +105,7 @@ const DEFAULTS = {
   drainMs: 10_000,
   overloadDelayMs: 200,
   production: false,
-  access: { ...DEFAULT_ACCESS, hasAuthorizer: false },
+  access: DEFAULT_ACCESS,
 } as const;
 
 describe("defaults", () => {

@@ -38,13 +38,14 @@ export const label = v.pipe(
 export const tokenId = v.pipe(v.string(), v.minLength(1), v.maxLength(256));
 export const userId = v.union([v.string(), v.pipe(v.number(), v.safeInteger())]);
 const seconds = v.pipe(v.number(), v.finite());
-export const actions = v.array(v.picklist(["read", "write", "presence"] satisfies GrantedAction[]));
+const actions = v.array(v.picklist(["read", "write", "presence"] satisfies GrantedAction[]));
 
 export const roleNames = v.pipe(v.array(label), v.maxLength(MAX_ROLES));
 export const permissionNames = v.array(label);
+/** To a record an array and a `Map` are objects without entries, which would grant nothing instead of being refused. */
 export const topicGrants = v.pipe(
   v.unknown(),
-  v.check((value) => !Array.isArray(value)),
+  v.check((value) => !Array.isArray(value) && !(value instanceof Map)),
   v.record(v.string(), actions),
 );
 

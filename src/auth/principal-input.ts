@@ -3,7 +3,6 @@ import { ProtocolError } from "../protocol/codes.ts";
 import type { GrantedAction, Principal } from "../protocol/principal.ts";
 import { isId } from "../protocol/topic.ts";
 import {
-  actions,
   firstName,
   frozen,
   MAX_FOLLOWS,
@@ -11,6 +10,7 @@ import {
   permissionNames,
   roleNames,
   tokenId,
+  topicGrants,
   userId,
 } from "./claims.ts";
 
@@ -86,13 +86,7 @@ const schema = v.object({
   name: v.nullish(v.string()),
   roles: v.nullish(roleNames),
   permissions: v.nullish(permissionNames),
-  topics: v.nullish(
-    v.pipe(
-      v.unknown(),
-      v.check((value) => !Array.isArray(value) && !(value instanceof Map)),
-      v.record(v.string(), actions),
-    ),
-  ),
+  topics: v.nullish(topicGrants),
   follows: v.nullish(v.pipe(v.array(anId), v.maxLength(MAX_FOLLOWS))),
   expiresAt: v.nullish(instant),
   issuedAt: v.nullish(instant),

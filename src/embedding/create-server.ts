@@ -36,8 +36,8 @@ export function createServer<Data = unknown>(options: ServerOptions<Data>): Serv
     async listen(target) {
       if (isUsed) throw new Error("listen was called before: create another server");
       isUsed = true;
-      const { config, access, warnings, logTarget } = check(options, placeOf(target));
-      const application = (ports: EmbeddingPorts): Embedding => embeddingOf(options, access, ports);
+      const { config, warnings, logTarget } = check(options, placeOf(target));
+      const application = (ports: EmbeddingPorts): Embedding => embeddingOf(options, ports);
       try {
         const running = await startNode(config, { logTarget, application });
         for (const warning of warnings) running.log.warn({ warning }, "configuration");
@@ -67,15 +67,10 @@ function placeOf(target: ListenTarget): SettingInputs {
   return "unix" in target ? { unixSocket: target.unix } : { host: target.host, port: target.port };
 }
 
-function embeddingOf<Data>(
-  options: ServerOptions<Data>,
-  access: Embedding["access"],
-  ports: EmbeddingPorts,
-): Embedding {
+function embeddingOf<Data>(options: ServerOptions<Data>, ports: EmbeddingPorts): Embedding {
   const { tokenValidator, permissionChecker } = options;
   const { config, clock, report } = ports;
   return {
-    access,
     authorizer: permissionChecker === undefined ? null : authorizerOf(permissionChecker, ports),
     authenticator: (own) =>
       tokenValidator === undefined ? own : new ValidatedTokens(own, tokenValidator, config, ports),

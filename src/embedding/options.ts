@@ -1,11 +1,20 @@
-import type { AccessOptions } from "../access.ts";
+import type { Namespace } from "../access.ts";
 import type { TokenValidator } from "../auth/token-validator.ts";
 import { type Config, ConfigError, configOf, type Problem, type SettingInputs } from "../config.ts";
-import { type AccessInputs, accessOf } from "./access-options.ts";
 import type { PermissionChecker } from "./permission-checker.ts";
 
 /** Every setting of docs/operations.md, "Configuration", by its name in camel case. Where it listens is said to `listen`. */
 export type ServerSettings = Omit<SettingInputs, "host" | "port" | "unixSocket">;
+
+/** Who may do what, where it differs from the table of docs/protocol.md, "Topics and rooms". */
+export interface AccessInputs {
+  /** By name, `[a-z][a-z0-9-]{0,31}`; one that is given replaces the default of its name as a whole. */
+  readonly namespaces?: Readonly<Record<string, Namespace>> | undefined;
+  /** Permission → the roles that have it; one that is given replaces the default of its name. */
+  readonly permissions?: Readonly<Record<string, readonly string[]>> | undefined;
+  /** Single topics that every user may read. Default: `system:status`. */
+  readonly publicTopics?: readonly string[] | undefined;
+}
 
 /** Who somebody is and what they may do, where the application decides that itself. */
 export interface Decisions extends AccessInputs {
@@ -19,7 +28,6 @@ export interface Decisions extends AccessInputs {
 
 export interface Checked {
   readonly config: Config;
-  readonly access: AccessOptions;
   readonly warnings: readonly string[];
   readonly logTarget: number | string;
 }
@@ -39,7 +47,7 @@ type Functions = Readonly<Record<string, unknown>>;
 
 /** Throws `ConfigError` with everything that is wrong. `settings` may hold keys that are none, `functions` what is no function. */
 export function checkOptions(settings: SettingInputs, decisions: Decisions, functions: Functions): Checked {
-  const { tokenValidator, permissionChecker, logTarget } = decisions;
+  const { tokenValidator, permissionChecker, namespaces, permissions, publicTopics, logTarget } = decisions;
   const problems: Problem[] = [];
   for (const [name, given] of Object.entries(functions)) {
     if (given !== undefined && typeof given !== "function") problems.push({ name, problem: "must be a function" });
@@ -47,17 +55,20 @@ export function checkOptions(settings: SettingInputs, decisions: Decisions, func
   if (tokenValidator !== undefined) problems.push(...idle(settings, OF_OWN_TOKENS, "tokenValidator"));
   if (permissionChecker !== undefined)
     problems.push(...idle(settings, ["authorizerUrl", "authorizerToken"], "permissionChecker"));
-  const access = accessOf(decisions, permissionChecker !== undefined, problems);
   // Tickets are the node's own, and so is the key that nothing else is checked with.
   const own = tokenValidator === undefined ? {} : { jwtSecret: randomSecret() };
-  const { config, warnings } = loaded({ ...settings, ...own }, problems);
+  const { config, warnings } = loaded({ ...settings, ...own }, { namespaces, permissions, publicTopics }, problems);
   const isSilent = config.logLevel === "silent" && logTarget === undefined;
-  return { config, access, warnings, logTarget: isSilent ? NOWHERE : (logTarget ?? STDOUT) };
+  return { config, warnings, logTarget: isSilent ? NOWHERE : (logTarget ?? STDOUT) };
 }
 
-function loaded(settings: SettingInputs, problems: readonly Problem[]): ReturnType<typeof configOf> {
+function loaded(
+  settings: SettingInputs,
+  { namespaces, permissions, publicTopics }: AccessInputs,
+  problems: readonly Problem[],
+): ReturnType<typeof configOf> {
   try {
-    const result = configOf(settings);
+    const result = configOf(settings, { namespaces, permissions, public_topics: publicTopics });
     if (problems.length === 0) return result;
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;

@@ -2,10 +2,9 @@ import { compileAccess } from "../access.ts";
 import { createOriginPolicy } from "../auth/origin.ts";
 import { type PrincipalInput, principalFrom, type User, userOf } from "../auth/principal-input.ts";
 import { ValidatedTokens } from "../auth/token-validator.ts";
-import { ConfigError, inOptions } from "../config.ts";
+import { ConfigError, configured, inOptions } from "../config.ts";
 import { Addresses } from "../hub/address.ts";
 import { authenticatorOf, type Standing } from "../credentials.ts";
-import { configured } from "../node.ts";
 import { createAudit } from "../observe/audit.ts";
 import { systemClock } from "../observe/clock.ts";
 import { createLog } from "../observe/log.ts";
@@ -80,7 +79,7 @@ function check(options: WebSocketAuthOptions): Checked {
   return checkOptions(settings, decisions, { tokenValidator, permissionChecker });
 }
 
-function webSocketAuthOf(options: WebSocketAuthOptions, { config, access, logTarget }: Checked): WebSocketAuth {
+function webSocketAuthOf(options: WebSocketAuthOptions, { config, logTarget }: Checked): WebSocketAuth {
   const { tokenValidator, permissionChecker } = options;
   const { nodeId, defaultRole } = config;
   const clock = systemClock;
@@ -91,7 +90,7 @@ function webSocketAuthOf(options: WebSocketAuthOptions, { config, access, logTar
   const own = configured(() => authenticatorOf(config, clock, NOTHING_ISSUED));
   const ports = {
     ...{ clock, report, audit: createAudit(sink, { nodeId, marked: true }, clock) },
-    access: compileAccess(access),
+    access: compileAccess({ ...config.access, hasAuthorizer: permissionChecker !== undefined }),
     authorizer: permissionChecker === undefined ? null : authorizerOf(permissionChecker, { clock, report }),
     authenticator:
       tokenValidator === undefined ? own : new ValidatedTokens(own, tokenValidator, config, { clock, report }),

@@ -63,8 +63,11 @@ describe("the options", () => {
       },
       ["namespaces.game.write"],
     ],
+    [{ jwtSecret: SECRET, namespaces: { game: { ...NAMESPACE, read: "members" } } }, ["namespaces.game.read"]],
+    [{ jwtSecret: SECRET, namespaces: { user: { ...NAMESPACE, presence: "members" } } }, ["namespaces.user.presence"]],
+    [{ jwtSecret: SECRET, publicTopics: ["nowhere:news"] }, ["publicTopics"]],
     [{ jwtSecret: SECRET, permissions: { "game.play": "user" } }, ["permissions.game.play"]],
-    [{ jwtSecret: SECRET, publicTopics: ["news"] }, ["publicTopics.0"]],
+    [{ jwtSecret: SECRET, publicTopics: ["news"] }, ["publicTopics"]],
   ])("%# with a mistake are refused by its name", (options, names) => {
     expect(problems(() => Reflect.apply(createServer, undefined, [given(options)]))).toEqual(names);
   });

@@ -77,13 +77,16 @@ describe("setPermissions", () => {
     expect(roles).toEqual([["user"], ["guest"]]);
   });
 
-  test.each([{}, { role: "admin" }, { roles: "admin" }, { topics: { "a:*b": ["read"] } }])(
-    "to %j is a mistake of the program, and throws at once",
-    async (change) => {
-      const { server } = await servers.start({ jwtSecret: SECRET });
-      expect(() => server.setPermissions(7, change as never)).toThrow(TypeError);
-    },
-  );
+  test.each([
+    {},
+    { role: "admin" },
+    { roles: "admin" },
+    { topics: { "a:*b": ["read"] } },
+    { topics: new Map([["a:b", ["read"]]]) },
+  ])("to %p is a mistake of the program, and throws at once", async (change) => {
+    const { server } = await servers.start({ jwtSecret: SECRET });
+    expect(() => server.setPermissions(7, change as never)).toThrow(TypeError);
+  });
 });
 
 describe("disconnect", () => {

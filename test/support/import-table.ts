@@ -71,14 +71,22 @@ export const PARTS: readonly Part[] = [
   },
   {
     name: "config",
-    files: ["config.ts", "settings.ts", "access-settings.ts", "contradictions.ts"],
+    files: ["config.ts", "config-file.ts", "settings.ts", "access-settings.ts", "contradictions.ts"],
     allow: ["access.ts", "protocol/"],
     allowTypesOnly: [],
     ...server,
   },
   {
     name: "node",
-    files: ["node.ts", "node-parts.ts", "engine-handler.ts", "start-line.ts"],
+    files: [
+      "node.ts",
+      "node-api.ts",
+      "node-observation.ts",
+      "node-parts.ts",
+      "node-ticks.ts",
+      "engine-handler.ts",
+      "start-line.ts",
+    ],
     allow: [
       "protocol/",
       "observe/",
@@ -121,7 +129,7 @@ export const PARTS: readonly Part[] = [
     name: "index",
     files: ["index.ts"],
     allow: ["embedding/", "config.ts", "protocol/codes.ts"],
-    allowTypesOnly: ["protocol/", "access.ts", "auth/", "hub/", "observe/", "engine/engine.ts", "broker/broker.ts"],
+    allowTypesOnly: ["protocol/", "access.ts", "auth/", "hub/"],
     libraries: [],
     builtins: false,
   },
