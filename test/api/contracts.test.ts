@@ -1,9 +1,11 @@
 import { beforeAll, describe, expect, test } from "bun:test";
 import { Ajv } from "ajv";
 import * as v from "valibot";
+import { ProtocolError } from "../../src/protocol/codes.ts";
 import { clientFrames } from "../../src/protocol/frames.ts";
 import { serverFrames } from "../../src/protocol/server-frames.ts";
 import manifest from "../../package.json";
+import { claims, signed } from "../auth/tokens.ts";
 import { conforming } from "../support/conforming.ts";
 import { TestNode, token } from "../support/node.ts";
 import type { JsonObject, RawPeer } from "../support/peer.ts";
@@ -60,6 +62,25 @@ describe("an answer of the API", () => {
       readiness: () => ({ ready: false, reasons: ["draining"], degraded: [] }),
     }));
     expect((await draining.fetch("/ready")).status).toBe(503);
+  });
+
+  test("is documented of a node that has no room for more", async () => {
+    const full = (): never => {
+      throw new ProtocolError("OVERLOADED");
+    };
+    using rig = await Rig.open(() => ({
+      tickets: { issue: full },
+      revocation: { revoke: full },
+      permissions: { set: full, clear: full },
+    }));
+    const jwt = signed(claims({ sub: "root", role: "admin" }));
+    const headers = { Authorization: `Bearer ${jwt}`, "Content-Type": "application/json" };
+    const orders: readonly [string, RequestInit][] = [
+      ["/api/ws/ticket", { method: "POST" }],
+      ["/api/tokens/revoke", { method: "POST", body: '{"jti":"t1"}' }],
+      ["/api/users/u1/permissions", { method: "PUT", body: '{"roles":[]}' }],
+    ];
+    for (const [path, init] of orders) expect((await rig.fetch(path, { ...init, headers })).status).toBe(503);
   });
 
   test.each([
