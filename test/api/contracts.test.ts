@@ -15,6 +15,11 @@ import { Rig } from "./ports.ts";
 
 const ADA = { username: "ada", password: "correct horse battery" };
 
+/** What AsyncAPI says of who may connect. */
+const Operations = v.object({
+  operations: v.record(v.string(), v.object({ security: v.array(v.object({ $ref: v.string() })) })),
+});
+
 describe("/openapi.json and /asyncapi.json", () => {
   test("are for everybody, name the version of the package, and are the same text each time", async () => {
     using rig = await Rig.open();
@@ -28,6 +33,17 @@ describe("/openapi.json and /asyncapi.json", () => {
       expect(await second.text()).toBe(text);
       expect(JSON.parse(text)).toMatchObject({ ...format, info: { version: manifest.version } });
     }
+  });
+
+  test("name every place of a credential for each endpoint: the cookie not on /, the first frame only there", async () => {
+    using rig = await Rig.open();
+    const document = v.parse(Operations, await (await rig.fetch("/asyncapi.json")).json());
+    const places = (key: string) =>
+      document.operations[`${key}_receive`]?.security.map(({ $ref }) => $ref.split("/").at(-1));
+    const everywhere = ["bearer", "subprotocol", "ticket", "query"];
+    expect(places("ws")).toEqual([...everywhere, "cookie"]);
+    expect(places("ws_user_id")).toEqual([...everywhere, "cookie"]);
+    expect(places("root")).toEqual([...everywhere, "frame"]);
   });
 
   test("list the routes of this node: without accounts there is no login", async () => {
