@@ -72,6 +72,7 @@ const SCHEMES = {
     name: "Sec-WebSocket-Protocol",
     description: "The names `auth` and the JWT, one behind the other, anywhere in the list.",
   },
+  ticket: { type: "httpApiKey", in: "query", name: "ticket", description: "A one-time ticket." },
   query: { type: "httpApiKey", in: "query", name: "token", description: "A JWT, unless TOKEN_IN_QUERY is false." },
   cookie: {
     type: "httpApiKey",
@@ -161,6 +162,7 @@ function operations(endpoint: Endpoint): [string, Fields][] {
   const ways = [
     "bearer",
     "subprotocol",
+    "ticket",
     "query",
     ...(readsCookies ? ["cookie"] : []),
     ...(authenticatesByFrame ? ["frame"] : []),

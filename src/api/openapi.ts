@@ -19,14 +19,14 @@ Bodies are JSON of at most 64 KiB. Answers may get more fields in any version.`;
 const SECURITY: Readonly<Record<Access, readonly Fields[]>> = {
   open: [],
   user: [{ bearer: [] }, { cookie: [] }],
-  monitor: [{ bearer: [] }, { cookie: [] }],
+  monitor: [{ apiKey: [] }, { bearer: [] }, { cookie: [] }],
   api: [{ apiKey: [] }, { bearer: [] }],
 };
 
 const CALLERS: Readonly<Record<Access, string>> = {
   open: "Anybody may call it.",
   user: "Every user may call it.",
-  monitor: "For tokens with the permission `system.monitor`, and for the API key as `Authorization: Bearer`.",
+  monitor: "For tokens with the permission `system.monitor`, and for the API key as `X-API-Key` or `Authorization: Bearer`.",
   api: "For the API key, as `X-API-Key` or `Authorization: Bearer`, and for tokens with the permission `system.publish`.",
 };
 

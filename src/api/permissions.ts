@@ -51,6 +51,7 @@ export function permissionRoutes({ set, clear }: PermissionPorts): Route[] {
       method: "PUT",
       summary: "Changes what a user may do, at once and for a day; what is left out stays as the token says.",
       body: PermissionBody,
+      errors: ["OVERLOADED"],
       async handle({ params, body, ...call }) {
         return answerOf(await set(params.id, changeOf(await body()), actorOf(call)));
       },

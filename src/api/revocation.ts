@@ -31,6 +31,7 @@ export function revocationRoutes({ revoke }: RevocationPorts): Route[] {
       summary: "Refuses tokens from now on, and closes the connections that came with them.",
       body: RevocationBody,
       answers: { 200: { what: "how many connections were closed", schema: RevocationAnswer } },
+      errors: ["OVERLOADED"],
       async handle({ body, ...call }) {
         const { closed } = await revoke(orderOf(await body()), actorOf(call));
         return Response.json({ closed });

@@ -15,6 +15,7 @@ export function ticketRoutes(tickets: TicketPorts): Route[] {
       ...{ method: "POST", path: "/api/ws/ticket", access: "user", params: NOTHING, query: v.unknown(), body: null },
       summary: "A one-time ticket for `?ticket=`, by the token of a header or cookie.",
       answers: { 201: { what: "the ticket, and its life in seconds", schema: TicketAnswer } },
+      errors: ["OVERLOADED"],
       async handle({ caller }) {
         if (caller.kind !== "user") throw new ProtocolError("AUTH_REQUIRED");
         const { ticket, lifeMs } = await tickets.issue(caller.principal);

@@ -1,9 +1,11 @@
 import { beforeAll, describe, expect, test } from "bun:test";
 import { Ajv } from "ajv";
 import * as v from "valibot";
+import { ProtocolError } from "../../src/protocol/codes.ts";
 import { clientFrames } from "../../src/protocol/frames.ts";
 import { serverFrames } from "../../src/protocol/server-frames.ts";
 import manifest from "../../package.json";
+import { claims, signed } from "../auth/tokens.ts";
 import { conforming } from "../support/conforming.ts";
 import { TestNode, token } from "../support/node.ts";
 import type { JsonObject, RawPeer } from "../support/peer.ts";
@@ -12,6 +14,11 @@ import { Rig } from "./ports.ts";
 /** The contract files against what the node really answers and sends. */
 
 const ADA = { username: "ada", password: "correct horse battery" };
+
+/** What AsyncAPI says of who may connect. */
+const Operations = v.object({
+  operations: v.record(v.string(), v.object({ security: v.array(v.object({ $ref: v.string() })) })),
+});
 
 describe("/openapi.json and /asyncapi.json", () => {
   test("are for everybody, name the version of the package, and are the same text each time", async () => {
@@ -26,6 +33,17 @@ describe("/openapi.json and /asyncapi.json", () => {
       expect(await second.text()).toBe(text);
       expect(JSON.parse(text)).toMatchObject({ ...format, info: { version: manifest.version } });
     }
+  });
+
+  test("name every place of a credential for each endpoint: the cookie not on /, the first frame only there", async () => {
+    using rig = await Rig.open();
+    const document = v.parse(Operations, await (await rig.fetch("/asyncapi.json")).json());
+    const places = (key: string) =>
+      document.operations[`${key}_receive`]?.security.map(({ $ref }) => $ref.split("/").at(-1));
+    const everywhere = ["bearer", "subprotocol", "ticket", "query"];
+    expect(places("ws")).toEqual([...everywhere, "cookie"]);
+    expect(places("ws_user_id")).toEqual([...everywhere, "cookie"]);
+    expect(places("root")).toEqual([...everywhere, "frame"]);
   });
 
   test("list the routes of this node: without accounts there is no login", async () => {
@@ -60,6 +78,25 @@ describe("an answer of the API", () => {
       readiness: () => ({ ready: false, reasons: ["draining"], degraded: [] }),
     }));
     expect((await draining.fetch("/ready")).status).toBe(503);
+  });
+
+  test("is documented of a node that has no room for more", async () => {
+    const full = (): never => {
+      throw new ProtocolError("OVERLOADED");
+    };
+    using rig = await Rig.open(() => ({
+      tickets: { issue: full },
+      revocation: { revoke: full },
+      permissions: { set: full, clear: full },
+    }));
+    const jwt = signed(claims({ sub: "root", role: "admin" }));
+    const headers = { Authorization: `Bearer ${jwt}`, "Content-Type": "application/json" };
+    const orders: readonly [string, RequestInit][] = [
+      ["/api/ws/ticket", { method: "POST" }],
+      ["/api/tokens/revoke", { method: "POST", body: '{"jti":"t1"}' }],
+      ["/api/users/u1/permissions", { method: "PUT", body: '{"roles":[]}' }],
+    ];
+    for (const [path, init] of orders) expect((await rig.fetch(path, { ...init, headers })).status).toBe(503);
   });
 
   test.each([
