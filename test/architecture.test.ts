@@ -16,6 +16,7 @@ const ROOT = fileURLToPath(new URL("..", import.meta.url));
 function readTree(folder: string): Map<string, string> {
   const sources = new Map<string, string>();
   for (const path of new Bun.Glob("**/*.{ts,tsx,css,html,lua}").scanSync({ cwd: `${ROOT}${folder}` })) {
+    if (path.includes("node_modules/")) continue;
     sources.set(path.replaceAll("\\", "/"), readFileSync(`${ROOT}${folder}/${path}`, "utf8"));
   }
   return sources;
