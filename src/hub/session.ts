@@ -152,7 +152,7 @@ function finishGreeting(
   if (id !== undefined) greeting.id = id;
   if (connection.echo !== null) Object.assign(greeting, connection.echo);
   const isNew = hub.attachToUser(connection);
-  connection.sendWith(greeting, hub.termsIn(connection.codec));
+  connection.sendWith(greeting, hub.terms.in(connection.codec));
   joinAll(hub, connection, principal, topics);
   const heard = (): void | Promise<void> => (isNew ? hub.application?.connected(connection) : undefined);
   if (principal === connection.principal) return heard();
