@@ -180,9 +180,14 @@ export class Hub {
     sweepPermissions(this);
   }
 
-  publish(topic: string, body: MessageBody, identity: Identity | null): Position | Promise<Position> {
+  /** `keepsHistory` is for whoever knows the room already. */
+  publish(
+    topic: string,
+    body: MessageBody,
+    identity: Identity | null,
+    keepsHistory: boolean = this.rooms.get(topic)?.keepsHistory ?? this.access.hasHistory(topic),
+  ): Position | Promise<Position> {
     const publication = { topic, body, identity };
-    const keepsHistory = this.rooms.get(topic)?.keepsHistory ?? this.access.hasHistory(topic);
     this.#published += 1;
     if (this.#published % TIMED_PUBLISHES !== 0) return this.broker.publish(publication, keepsHistory);
     const startedMs = this.clock.monotonic();
