@@ -153,7 +153,7 @@ export class Server {
     const hub = this.#hub;
     const principal = principalFrom(user, this.#defaultRole, Number.NEGATIVE_INFINITY);
     const isMember = (): boolean => {
-      const connections = hub.users.get(principal.id)?.connections ?? [];
+      const connections = hub.users.connectionsOf(principal.id);
       return connections.some((connection) => hub.joinedRoom(connection, topic) !== undefined);
     };
     try {

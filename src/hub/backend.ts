@@ -5,9 +5,10 @@ import { placeOf } from "../protocol/topic.ts";
 import type { Actor } from "./audit-trail.ts";
 import type { Connection } from "./connection.ts";
 import { asProtocolError } from "./errors.ts";
-import { Grants } from "./grants.ts";
+import { dropGrants, Grants } from "./grants.ts";
 import type { Hub } from "./hub.ts";
 import { joinTopic } from "./join.ts";
+import { removeFromTopic } from "./membership.ts";
 import { type Published, publishEvent } from "./publishing.ts";
 import { USER_TOPIC } from "./session.ts";
 
@@ -175,16 +176,14 @@ export class Backend {
   unsubscribe(userId: string, topic: string): number {
     let left = 0;
     for (const connection of this.#connectionsOf(userId)) {
-      connection.grants?.delete(topic);
-      if (this.#hub.joinedRoom(connection, topic) === undefined) continue;
-      this.#hub.removeFromTopic(connection, topic, "REVOKED");
-      left += 1;
+      dropGrants(connection, topic);
+      if (removeFromTopic(this.#hub, connection, topic, "REVOKED")) left += 1;
     }
     return left;
   }
 
   /** A copy: ending one of them changes the list. */
   #connectionsOf(userId: string): Connection[] {
-    return [...(this.#hub.users.get(userId)?.connections ?? [])];
+    return [...this.#hub.users.connectionsOf(userId)];
   }
 }

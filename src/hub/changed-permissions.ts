@@ -56,7 +56,7 @@ function settle(hub: Hub, userId: string, change: "set" | "cleared" | "ended", a
 function recheckUser(hub: Hub, userId: string): Reach | Promise<Reach> {
   const lost: (readonly string[])[] = [];
   const asked: Promise<readonly string[]>[] = [];
-  const connections = [...(hub.users.get(userId)?.connections ?? [])];
+  const connections = [...hub.users.connectionsOf(userId)];
   for (const connection of connections) {
     if (connection.bearer === null) continue;
     const topics = recheck(hub, connection, hub.overrides.apply(connection.bearer), "FORBIDDEN");

@@ -47,7 +47,7 @@ function send(hub: Hub, connection: Connection, room: Room, frame: ChatFrame): v
   });
   const identity =
     frame.messageId === undefined ? null : { userId: sender.id, messageId: frame.messageId, payload: message };
-  const position = hub.publish(room.topic, body, identity);
+  const position = hub.publish(room.topic, body, identity, room.keepsHistory);
   if (position instanceof Promise) {
     return position.then((known) => acknowledge(hub, connection, frame, messageId, known));
   }

@@ -80,7 +80,8 @@ export class Directory {
   connections(userId: string, { limit, cursor = "" }: PageRequest): Page<ListedConnection> {
     const { clock, users } = this.#hub;
     const openedBase = clock.now() - clock.monotonic();
-    const behind = [...(users.get(userId)?.connections ?? [])]
+    const behind = users
+      .connectionsOf(userId)
       .filter(({ id }) => order(cursor, id) < 0)
       .toSorted((left, right) => order(left.id, right.id));
     const items = behind.slice(0, limit).map(({ id, endpoint, client, openedAtMs, codec, rooms }) => ({

@@ -90,17 +90,19 @@ function typing(hub: Hub, connection: Connection, frame: ClientFrame<"typing">):
 
 function presence(hub: Hub, connection: Connection, frame: ClientFrame<"presence">): void | Promise<void> {
   const topic = topicOf(frame);
-  const answer = (): void => {
-    const room = hub.rooms.get(topic);
-    connection.send({
-      type: "presence_state",
-      ...replyTo(frame),
-      ...placeOf(topic),
-      ...(room === undefined ? { users: [] } : hub.presence.page(room, frame.after)),
-      userCount: room === undefined ? 0 : hub.presence.count(room),
-      timestamp: hub.clock.now(),
-    });
-  };
   const asked = requireAccess(hub, connection, "presence", topic);
-  return asked === undefined ? answer() : asked.then(answer);
+  if (asked === undefined) return answerPresence(hub, connection, frame, topic);
+  return asked.then(() => answerPresence(hub, connection, frame, topic));
+}
+
+function answerPresence(hub: Hub, connection: Connection, frame: ClientFrame<"presence">, topic: string): void {
+  const room = hub.rooms.get(topic);
+  connection.send({
+    type: "presence_state",
+    ...replyTo(frame),
+    ...placeOf(topic),
+    ...(room === undefined ? { users: [] } : hub.presence.page(room, frame.after)),
+    userCount: room === undefined ? 0 : hub.presence.count(room),
+    timestamp: hub.clock.now(),
+  });
 }

@@ -18,9 +18,8 @@ type HistoryFrame = ClientFrame<"history">;
 export function history(hub: Hub, connection: Connection, frame: HistoryFrame): void | Promise<void> {
   const topic = topicOf(frame);
   const asked = requireAccess(hub, connection, "history", topic);
-  return asked === undefined
-    ? look(hub, connection, frame, topic)
-    : asked.then(() => look(hub, connection, frame, topic));
+  if (asked === undefined) return look(hub, connection, frame, topic);
+  return asked.then(() => look(hub, connection, frame, topic));
 }
 
 function look(hub: Hub, connection: Connection, frame: HistoryFrame, topic: string): void | Promise<void> {

@@ -1,14 +1,12 @@
 import type { Access } from "../access.ts";
 import type { Authenticator } from "../auth/authenticate.ts";
 import type { Broker, Identity, Position, Positioned, RevocationStore } from "../broker/broker.ts";
-import type { Engine, Socket } from "../engine/engine.ts";
-import type { Audit } from "../observe/audit.ts";
+import type { Socket } from "../engine/engine.ts";
 import type { Clock } from "../observe/clock.ts";
 import { IsoTime } from "../observe/iso-time.ts";
 import type { Metrics } from "../observe/metrics.ts";
 import { ERRORS } from "../protocol/codes.ts";
-import type { Codec, EncodedFields, MessageBody } from "../protocol/codec.ts";
-import type { Terms, UnsubscribeCode } from "../protocol/server-frames.ts";
+import type { MessageBody } from "../protocol/codec.ts";
 import { nameOf } from "../protocol/topic.ts";
 import type { Application } from "./application.ts";
 import { AuditTrail } from "./audit-trail.ts";
@@ -16,56 +14,18 @@ import { sweepPermissions } from "./changed-permissions.ts";
 import type { Connection } from "./connection.ts";
 import { EncodedAnswers } from "./encoded-answers.ts";
 import { enter } from "./entry.ts";
-import { dropGrants } from "./grants.ts";
-import type { HeartbeatOptions } from "./heartbeat.ts";
+import { GreetingTerms } from "./greeting-terms.ts";
 import { slotsOf, tickMs } from "./heartbeat.ts";
 import { Overrides } from "./overrides.ts";
 import { PendingPlaces } from "./pending.ts";
 import type { Authorizer } from "./permission.ts";
+import type { HubOptions, HubPorts } from "./ports.ts";
 import { departureOf, Presence } from "./presence.ts";
 import { receive, wait } from "./receive.ts";
 import { type Room, Rooms } from "./rooms.ts";
 import { refuse, USER_TOPIC } from "./session.ts";
 import { forgiveSilence, sweepConnections } from "./sweep.ts";
 import { Users } from "./users.ts";
-
-export interface HubOptions extends HeartbeatOptions {
-  readonly nodeId: string;
-  readonly maxMessageBytes: number;
-  readonly maxTopicsPerConnection: number;
-  readonly maxConnectionsPerUser: number;
-  readonly maxUnsentBytes: number;
-  readonly messagesPerSecond: number;
-  readonly messageBurst: number;
-  readonly joinsPerSecond: number;
-  readonly joinBurst: number;
-  readonly authDeadlineMs: number;
-  readonly maxPendingConnections: number;
-  readonly presenceFullMax: number;
-  readonly presenceGraceMs: number;
-  readonly clockToleranceS: number;
-  readonly maxTokenLifetimeS: number | null;
-}
-
-export interface HubPorts {
-  readonly engine: Pick<Engine, "publish">;
-  readonly broker: Broker;
-  readonly access: Access;
-  readonly authenticator: Authenticator;
-  /** What the authenticator refuses by. */
-  readonly revocations: RevocationStore;
-  readonly audit: Audit;
-  readonly metrics: Metrics;
-  readonly clock: Clock;
-  /** Writes a fault of ours to the log. */
-  readonly report: (error: unknown, correlationId: string) => void;
-  /** Runs something in the next turn of the event loop. */
-  readonly later: (run: () => void) => void;
-  /** Null: the rules alone decide. */
-  readonly authorizer: Authorizer | null;
-  /** Absent: a node by itself. */
-  readonly application?: Application | null;
-}
 
 /** One publish in so many is timed: looking at the clock costs as much as what is measured. */
 const TIMED_PUBLISHES = 16;
@@ -93,9 +53,7 @@ export class Hub {
   readonly answers = new EncodedAnswers();
   readonly users: Users;
   readonly presence: Presence;
-  /** What every greeting says about this node. */
-  readonly terms: Terms;
-  readonly #encodedTerms = new Map<Codec, EncodedFields>();
+  readonly terms: GreetingTerms;
   /** The monotonic time of the last tick: fine enough for the heartbeat, and free to read. */
   tickedAtMs: number;
   isDraining = false;
@@ -129,25 +87,8 @@ export class Hub {
       joins: { perSecond: options.joinsPerSecond, burst: options.joinBurst },
     });
     this.presence = new Presence(this.rooms, ports.clock, options);
-    this.terms = {
-      heartbeat: { intervalMs: options.pingIntervalMs, timeoutMs: options.pongTimeoutMs },
-      limits: {
-        maxMessageBytes: options.maxMessageBytes,
-        maxTopics: options.maxTopicsPerConnection,
-        messagesPerSecond: options.messagesPerSecond,
-      },
-      nodeId: options.nodeId,
-    };
+    this.terms = new GreetingTerms(options);
     this.tickedAtMs = ports.clock.monotonic();
-  }
-
-  /** The terms in one framing: every handshake pays for its greeting, so they are encoded once. */
-  termsIn(codec: Codec): EncodedFields {
-    const known = this.#encodedTerms.get(codec);
-    if (known !== undefined) return known;
-    const encoded = codec.encodeFields(this.terms);
-    this.#encodedTerms.set(codec, encoded);
-    return encoded;
   }
 
   nextPingSlot(): number {
@@ -239,9 +180,14 @@ export class Hub {
     sweepPermissions(this);
   }
 
-  publish(topic: string, body: MessageBody, identity: Identity | null): Position | Promise<Position> {
+  /** `keepsHistory` is for whoever knows the room already. */
+  publish(
+    topic: string,
+    body: MessageBody,
+    identity: Identity | null,
+    keepsHistory: boolean = this.rooms.get(topic)?.keepsHistory ?? this.access.hasHistory(topic),
+  ): Position | Promise<Position> {
     const publication = { topic, body, identity };
-    const keepsHistory = this.rooms.get(topic)?.keepsHistory ?? this.access.hasHistory(topic);
     this.#published += 1;
     if (this.#published % TIMED_PUBLISHES !== 0) return this.broker.publish(publication, keepsHistory);
     const startedMs = this.clock.monotonic();
@@ -273,26 +219,6 @@ export class Hub {
   deliver(topic: string, message: Positioned): void {
     if (topic.startsWith(USER_TOPIC)) this.users.deliver(nameOf(topic), message, this.metrics.counters);
     this.rooms.deliver(topic, message);
-  }
-
-  /** Leaves a topic on the client's request; nothing happens when it is not in it. */
-  leaveTopic(connection: Connection, topic: string): void {
-    dropGrants(connection, topic);
-    const room = this.joinedRoom(connection, topic);
-    if (room === undefined || connection.principal === null) return;
-    this.rooms.leave(connection, room);
-    if (connection.topics.includes(topic)) connection.topics = connection.topics.filter((other) => other !== topic);
-    this.presence.leave(room, connection.principal.id, "announce");
-    this.trail.record("topic.left", connection, "ok", "OK", { topic });
-  }
-
-  /** Takes a connection out of a topic that it may no longer read, and tells it so; false when it was not in it. */
-  removeFromTopic(connection: Connection, topic: string, code: UnsubscribeCode): boolean {
-    const room = this.joinedRoom(connection, topic);
-    if (room === undefined) return false;
-    this.leaveTopic(connection, topic);
-    connection.send({ type: "unsubscribed", ...room.place, code, reason: code, timestamp: this.clock.now() });
-    return true;
   }
 
   /** Gives back whatever the connection holds of the limits. Safe to call twice. */

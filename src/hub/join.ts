@@ -24,9 +24,9 @@ export interface Join {
 
 /** Throws or rejects FORBIDDEN, NOT_A_MEMBER, TOPIC_LIMIT. */
 export function joinWhenAllowed(hub: Hub, connection: Connection, join: Join): void | Promise<void> {
-  const go = (): void | Promise<void> => joinTopic(hub, connection, principalOf(connection), join);
   const asked = requireAccess(hub, connection, "read", join.topic);
-  return asked === undefined ? go() : asked.then(go);
+  if (asked === undefined) return joinTopic(hub, connection, principalOf(connection), join);
+  return asked.then(() => joinTopic(hub, connection, principalOf(connection), join));
 }
 
 /**

@@ -63,19 +63,33 @@ export function publishEvent(hub: Hub, given: EventToPublish): Published | Promi
 /** The frame `publish`. */
 export function publish(hub: Hub, connection: Connection, frame: ClientFrame<"publish">): void | Promise<void> {
   const topic = topicOf(frame);
-  const go = (): void | Promise<void> => take(hub, connection, frame, topic);
+  if (hub.joinedRoom(connection, topic)?.isOpenToMembers === true) return publishFrame(hub, connection, frame, topic);
   const asked = requireAccess(hub, connection, "write", topic);
-  return asked === undefined ? go() : asked.then(go);
+  if (asked === undefined) return publishFrame(hub, connection, frame, topic);
+  return asked.then(() => publishFrame(hub, connection, frame, topic));
 }
 
-function take(hub: Hub, connection: Connection, frame: ClientFrame<"publish">, topic: string): void | Promise<void> {
+function publishFrame(
+  hub: Hub,
+  connection: Connection,
+  frame: ClientFrame<"publish">,
+  topic: string,
+): void | Promise<void> {
   const { event, data, messageId } = frame;
   const published = publishEvent(hub, { topic, event, data, messageId, from: principalOf(connection) });
-  const acknowledge = (known: Published): void => {
-    if (connection.state === "gone") return;
-    connection.send({ type: "published", ...replyTo(frame), ...placeOf(topic), ...known, timestamp: hub.clock.now() });
-  };
-  return published instanceof Promise ? published.then(acknowledge) : acknowledge(published);
+  if (!(published instanceof Promise)) return acknowledge(hub, connection, frame, topic, published);
+  return published.then((known) => acknowledge(hub, connection, frame, topic, known));
+}
+
+function acknowledge(
+  hub: Hub,
+  connection: Connection,
+  frame: ClientFrame<"publish">,
+  topic: string,
+  known: Published,
+): void {
+  if (connection.state === "gone") return;
+  connection.send({ type: "published", ...replyTo(frame), ...placeOf(topic), ...known, timestamp: hub.clock.now() });
 }
 
 /** 16 random bytes as 22 characters of base64url (RFC 4648 section 5). */

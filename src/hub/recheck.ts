@@ -3,6 +3,7 @@ import type { Principal } from "../protocol/principal.ts";
 import type { Connection } from "./connection.ts";
 import { renewGrants } from "./grants.ts";
 import type { Hub } from "./hub.ts";
+import { removeFromTopic } from "./membership.ts";
 import { isAllowed } from "./permission.ts";
 import { automaticTopicsOf } from "./session.ts";
 import { Verdicts } from "./verdicts.ts";
@@ -64,5 +65,5 @@ export function loseForbidden(
 
 /** False when it is out of the topic already: it may have left while the authorizer was asked. */
 function lose(hub: Hub, connection: Connection, topic: string, code: UnsubscribeCode): boolean {
-  return connection.state === "open" && hub.removeFromTopic(connection, topic, code);
+  return connection.state === "open" && removeFromTopic(hub, connection, topic, code);
 }

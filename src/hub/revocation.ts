@@ -66,7 +66,7 @@ interface Live {
 /** The connections whose token has the id, the session or the user. A copy, for closing one takes it from the lists. */
 function liveOf(hub: Hub, kind: RevocationKind, value: string): Live[] {
   const live: Live[] = [];
-  const connections = kind === "sub" ? (hub.users.get(value)?.connections ?? []) : hub.connections;
+  const connections = kind === "sub" ? hub.users.connectionsOf(value) : hub.connections;
   for (const connection of connections) {
     const { bearer, state } = connection;
     if (state === "open" && bearer !== null && isOf(bearer, kind, value)) live.push({ connection, bearer });

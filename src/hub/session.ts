@@ -152,12 +152,18 @@ function finishGreeting(
   if (id !== undefined) greeting.id = id;
   if (connection.echo !== null) Object.assign(greeting, connection.echo);
   const isNew = hub.attachToUser(connection);
-  connection.sendWith(greeting, hub.termsIn(connection.codec));
+  connection.sendWith(greeting, hub.terms.in(connection.codec));
   joinAll(hub, connection, principal, topics);
-  const heard = (): void | Promise<void> => (isNew ? hub.application?.connected(connection) : undefined);
-  if (principal === connection.principal) return heard();
-  const lost = recheck(hub, connection, principal, "FORBIDDEN");
-  return lost instanceof Promise ? lost.then(heard) : heard();
+  if (principal !== connection.principal) {
+    const lost = recheck(hub, connection, principal, "FORBIDDEN");
+    if (lost instanceof Promise) return lost.then(() => tellApplication(hub, connection, isNew));
+  }
+  return tellApplication(hub, connection, isNew);
+}
+
+/** Once per connection: it may be greeted again, by a second `auth`. */
+function tellApplication(hub: Hub, connection: Connection, isNew: boolean): void | Promise<void> {
+  if (isNew) return hub.application?.connected(connection);
 }
 
 /** A loop and no `map`: every handshake runs it, mostly for one topic. */

@@ -5,6 +5,7 @@ import { placeOf, roomTopic } from "../protocol/topic.ts";
 import type { Connection } from "./connection.ts";
 import type { Hub } from "./hub.ts";
 import { joinWhenAllowed } from "./join.ts";
+import { leaveTopic } from "./membership.ts";
 import { joinWithToken } from "./subscribe-token.ts";
 
 /** Joining and leaving topics: rooms by their slug, conversations by their id, every topic by its name. */
@@ -39,12 +40,12 @@ export function subscribeConversation(
 }
 
 export function leaveRoom(hub: Hub, connection: Connection, frame: ClientFrame<"leave_room">): void {
-  hub.leaveTopic(connection, roomTopic(frame.roomSlug));
+  leaveTopic(hub, connection, roomTopic(frame.roomSlug));
   connection.send({ type: "room_left", ...replyTo(frame), roomSlug: frame.roomSlug, timestamp: hub.clock.now() });
 }
 
 export function unsubscribe(hub: Hub, connection: Connection, frame: ClientFrame<"unsubscribe">): void {
-  hub.leaveTopic(connection, frame.topic);
+  leaveTopic(hub, connection, frame.topic);
   connection.send({
     type: "unsubscribed",
     ...replyTo(frame),

@@ -10,6 +10,8 @@ import { fullBucket, isFull, take } from "./limits.ts";
 /** How long a user that has too many connections should wait before it tries again. */
 const CONNECTION_LIMIT_RETRY_MS = 5_000;
 
+const NONE: readonly Connection[] = [];
+
 /** A user with connections here, or with limits that are not full again since the last one ended. */
 export class User {
   readonly id: string;
@@ -53,6 +55,11 @@ export class Users {
     return this.#users.get(id);
   }
 
+  /** Those that were greeted, oldest first. The list itself: whoever ends one of them goes through a copy. */
+  connectionsOf(id: string): readonly Connection[] {
+    return this.#users.get(id)?.connections ?? NONE;
+  }
+
   /** Takes a place for one more connection, which `release` gives back. Throws CONNECTION_LIMIT. */
   admit(id: string): User {
     let user = this.#users.get(id);
@@ -78,7 +85,7 @@ export class Users {
    * cheaper than a native topic for everyone who might be sent to.
    */
   deliver(id: string, { body, offset, epoch }: Positioned, counters: Counters): void {
-    const connections = this.#users.get(id)?.connections ?? [];
+    const connections = this.connectionsOf(id);
     const frames = new Map<Codec, Frame>();
     for (const { codec, socket } of connections) {
       const frame = frames.get(codec) ?? codec.encodePositioned(body, offset, epoch);

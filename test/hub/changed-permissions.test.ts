@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { removeFromTopic } from "../../src/hub/membership.ts";
 import { compileAccess, DEFAULT_ACCESS } from "../../src/access.ts";
 import { clearPermissions, setPermissions } from "../../src/hub/changed-permissions.ts";
 import type { PermissionChange } from "../../src/hub/overrides.ts";
@@ -107,7 +108,7 @@ describe("changing topics", () => {
   test("leaves alone what the backend gave to one connection", () => {
     const rig = new HubRig();
     const { connection } = talking(rig, "ada");
-    rig.hub.removeFromTopic(connection, "conversation:1", "FORBIDDEN");
+    removeFromTopic(rig.hub, connection, "conversation:1", "FORBIDDEN");
     const token = signed(claims({ sub: "ada", topics: { "conversation:1": ["read"] } }));
     rig.receive(connection, { type: "subscribe", topic: "conversation:1", token });
     connection.grants?.set("conversation:1", ["read"], Number.POSITIVE_INFINITY);

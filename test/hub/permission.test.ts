@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
+import { removeFromTopic } from "../../src/hub/membership.ts";
 import { compileAccess, DEFAULT_ACCESS } from "../../src/access.ts";
-import type { HubOptions } from "../../src/hub/hub.ts";
+import type { HubOptions } from "../../src/hub/ports.ts";
 import { recheck } from "../../src/hub/recheck.ts";
 import { claims, signed } from "../auth/tokens.ts";
 import { Asked } from "../support/asked.ts";
@@ -273,7 +274,7 @@ describe("while the authorizer is asked", () => {
     const ada = await joined(rig, asked, "ada", "room:r");
     const bob = await joined(rig, asked, "bob", "room:r");
     rig.receive(ada.connection, { type: "chat_message", roomSlug: "r", message: "hi" });
-    rig.hub.removeFromTopic(ada.connection, "room:r", "REVOKED");
+    removeFromTopic(rig.hub, ada.connection, "room:r", "REVOKED");
     asked.next().answer(true);
     await rig.settle();
     expect(ada.socket.take().map(({ type, code }) => code ?? type)).toContain("NOT_A_MEMBER");

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
+import { removeFromTopic } from "../../src/hub/membership.ts";
 import type { Broker, Positioned } from "../../src/broker/broker.ts";
 import { newestThatFit, partsOf, recoveryOf } from "../../src/hub/recovery.ts";
 import { ProtocolError } from "../../src/protocol/codes.ts";
@@ -333,7 +334,7 @@ describe("A recovery that is larger than one frame", () => {
     for (let n = 0; n < 12; n += 1) publish(rig, `m${n}`, LARGE);
     const bob = rejoin(rig, "bob", { ...position(rig), offset: 0 });
     await until(() => asked === 2);
-    rig.hub.removeFromTopic(bob.connection, "room:r", "FORBIDDEN");
+    removeFromTopic(rig.hub, bob.connection, "room:r", "FORBIDDEN");
     bob.socket.take();
     answering.resolve();
     await rig.settle();

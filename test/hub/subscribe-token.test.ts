@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { removeFromTopic } from "../../src/hub/membership.ts";
 import { Grants } from "../../src/hub/grants.ts";
 import { recheck } from "../../src/hub/recheck.ts";
 import type { GrantedAction } from "../../src/protocol/principal.ts";
@@ -118,7 +119,7 @@ describe("the token of a subscribe", () => {
     rig.answer(ada, { type: "unsubscribe", topic });
     expect(rig.answer(ada, { type: "subscribe", topic })).toMatchObject({ code: "FORBIDDEN" });
     rig.answer(ada, subscribe(good()));
-    rig.hub.removeFromTopic(ada.connection, topic, "REVOKED");
+    removeFromTopic(rig.hub, ada.connection, topic, "REVOKED");
     expect(ada.socket.take()).toMatchObject([{ type: "unsubscribed", topic, code: "REVOKED" }]);
     expect(rig.answer(ada, { type: "subscribe", topic })).toMatchObject({ code: "FORBIDDEN" });
   });

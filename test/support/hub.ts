@@ -7,7 +7,8 @@ import { MemoryBroker, type MemoryBrokerOptions } from "../../src/broker/memory.
 import type { Frame, SendResult, Socket } from "../../src/engine/engine.ts";
 import { Connection } from "../../src/hub/connection.ts";
 import { findEndpoint } from "../../src/hub/endpoints.ts";
-import { Hub, type HubOptions, type HubPorts } from "../../src/hub/hub.ts";
+import { Hub } from "../../src/hub/hub.ts";
+import type { HubOptions, HubPorts } from "../../src/hub/ports.ts";
 import { readParameters } from "../../src/hub/parameters.ts";
 import type { Authorizer } from "../../src/hub/permission.ts";
 import type { AuditEvent } from "../../src/observe/audit.ts";
