@@ -26,7 +26,8 @@ const SECURITY: Readonly<Record<Access, readonly Fields[]>> = {
 const CALLERS: Readonly<Record<Access, string>> = {
   open: "Anybody may call it.",
   user: "Every user may call it.",
-  monitor: "For tokens with the permission `system.monitor`, and for the API key as `X-API-Key` or `Authorization: Bearer`.",
+  monitor:
+    "For tokens with the permission `system.monitor`, and for the API key as `X-API-Key` or `Authorization: Bearer`.",
   api: "For the API key, as `X-API-Key` or `Authorization: Bearer`, and for tokens with the permission `system.publish`.",
 };
 
