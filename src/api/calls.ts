@@ -19,7 +19,7 @@ const IGNORED = (): void => undefined;
 
 /**
  * What the audit log and the metrics say of calls to the backend's routes: each once, refused ones too, nothing of their bodies. Of the
- * routes for users the audit log says who was turned away.
+ * routes for users the audit log says who was turned away, and who asked for too much.
  */
 export class CallRecorder {
   readonly #ports: CallPorts;
@@ -33,9 +33,10 @@ export class CallRecorder {
     const from = { address: client.address, userAgent: request.headers.get("user-agent") };
     if (access === "user") {
       return ({ code, caller }) => {
-        if (code === "OK" || code === "INTERNAL" || caller.kind !== "nobody") return;
-        const event = ERRORS[code].status === 401 ? "auth.failed" : "access.denied";
-        this.#ports.audit({ event, ...from, result: "refused", code, about });
+        const event = refusalOf(code, caller);
+        if (event === null) return;
+        const userId = userIdOf(caller);
+        this.#ports.audit({ event, userId, ...from, result: "refused", code, isUnbounded: true, about });
       };
     }
     if (!RECORDED.has(access)) return IGNORED;
@@ -44,10 +45,11 @@ export class CallRecorder {
       this.#ports.countCall(`${method} ${path}`, result);
       this.#ports.audit({
         event: "api.called",
-        userId: caller.kind === "user" ? caller.principal.id : null,
+        userId: userIdOf(caller),
         ...from,
         result,
         code,
+        isUnbounded: true,
         about: { by: CALLERS[caller.kind], ...about },
       });
     };
@@ -56,3 +58,14 @@ export class CallRecorder {
 
 /** As the audit log names them; of a user there is the id. */
 const CALLERS: Readonly<Record<Caller["kind"], string>> = { nobody: "nobody", key: "key", user: "token" };
+
+function userIdOf(caller: Caller): string | null {
+  return caller.kind === "user" ? caller.principal.id : null;
+}
+
+/** What a refusal on a route for users is worth; null: nothing. */
+function refusalOf(code: Outcome["code"], caller: Caller): AuditEvent["event"] | null {
+  if (code === "OK" || code === "INTERNAL") return null;
+  if (caller.kind === "user") return code === "RATE_LIMITED" ? "rate.limited" : null;
+  return ERRORS[code].status === 401 ? "auth.failed" : "access.denied";
+}

@@ -43,6 +43,8 @@ export interface AuditEvent {
   readonly result: AuditResult;
   /** `OK`, an error code or a close code. */
   readonly code: string | number;
+  /** No limit bounds how often a user does it: a refusal is merged as one of nobody in particular is. */
+  readonly isUnbounded?: boolean;
   /** What the event is about: `topic`, `role`, `durationMs`. Goes beside the fields above. */
   readonly about?: Readonly<Record<string, AuditScalar>>;
 }
@@ -55,8 +57,8 @@ export interface AuditOptions {
 
 export interface Audit {
   /**
-   * Writes one record. Never throws, never waits. Refusals of nobody in particular with the same event, code and address within a second after the first
-   * are merged into one record with their `count`: the sum of `count` (1 where absent) is the number of events.
+   * Writes one record. Never throws, never waits. Refusals of nobody in particular, and unbounded ones, with the same event, code, address and user
+   * within a second after the first are merged into one record with their `count`: the sum of `count` (1 where absent) is the number of events.
    */
   record(event: AuditEvent): void;
   /** Writes what is being merged and waits until all is written; false when `timeoutMs` passed before. */
@@ -143,9 +145,9 @@ export function createAudit(sink: Sink, options: AuditOptions, clock: Clock): Au
 
   return {
     record(event) {
-      // What an authenticated user does is bounded by its limits: there every record keeps its connection and topic.
-      const isAnonymous = event.userId === null || event.userId === undefined;
-      if (event.result === "refused" && isAnonymous && merged(event)) return;
+      // What a user does on a connection is bounded by its limits: there every record keeps its connection and topic.
+      const isFlood = event.isUnbounded === true || event.userId === null || event.userId === undefined;
+      if (event.result === "refused" && isFlood && merged(event)) return;
       write(event, null);
     },
     async flush(timeoutMs) {

@@ -106,14 +106,14 @@ describe("is turned away:", () => {
     await probe.ask("/api", { headers: { "User-Agent": "probe/1" } });
     await probe.ask("/user", { headers: { "User-Agent": "probe/1" } });
     await probe.ask("/user", { headers: { ...cookie(jwt()), "User-Agent": "probe/1" }, method: "POST" });
-    const refused = { ...from, result: "refused" } as const;
+    const refused = { ...from, userId: null, result: "refused", isUnbounded: true } as const;
     expect(probe.audited).toEqual([
       {
         ...{ ...refused, event: "api.called", userId: "ada", code: "FORBIDDEN" },
         about: { by: "token", method: "GET", route: "/monitor" },
       },
       {
-        ...{ ...refused, event: "api.called", userId: null, code: "AUTH_REQUIRED" },
+        ...{ ...refused, event: "api.called", code: "AUTH_REQUIRED" },
         about: { by: "nobody", method: "GET", route: "/api" },
       },
       { ...refused, event: "auth.failed", code: "AUTH_REQUIRED", about: { method: "GET", route: "/user" } },

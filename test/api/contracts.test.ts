@@ -204,7 +204,7 @@ async function conversation(node: TestNode): Promise<Map<string, JsonObject[]>> 
     peer.send({ id: 1, ...frame });
     return next(peer, answer);
   };
-  const jwt = (sub: string | number, more: object = {}): string => token({ sub, username: String(sub), ...more });
+  const jwt = (sub: string | number, rest: object = {}): string => token({ sub, username: String(sub), ...rest });
 
   const stranger = await node.upgraded({ path: "/" });
   await tell(stranger, { type: "auth", token: "no token" }, "auth_error");

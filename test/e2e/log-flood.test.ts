@@ -1,12 +1,14 @@
 import { afterEach, expect, test } from "bun:test";
 import { expectUndisturbed } from "../support/bystander.ts";
 import { FakeClock } from "../support/clock.ts";
-import { TestNode } from "../support/node.ts";
+import { TestNode, token } from "../support/node.ts";
 
 /** A flood of what is refused, within one second: few lines, and every event is in the sum. The second ends when the test says so. */
 
 const HANDSHAKES = 1_000;
 const LINES_PER_SECOND = 200;
+const CALLS = 1_000;
+const OPEN_TICKETS = 20;
 
 let node: TestNode;
 afterEach(() => node.stop());
@@ -38,6 +40,25 @@ test("a thousand bad handshakes within a second leave 200 lines and one sum in t
   );
   expect(log.filter(({ event }) => event === "handshakes.suppressed")).toMatchObject([
     { count: HANDSHAKES - LINES_PER_SECOND, kinds: { AUTH_FAILED: HANDSHAKES - LINES_PER_SECOND } },
+  ]);
+});
+
+test("a thousand calls of a user who may not make them leave two records, and so do tickets that the user does not get", async () => {
+  const clock = new FakeClock();
+  node = await TestNode.start({}, { clock });
+  const nowS = Math.floor(clock.now() / 1_000);
+  const jwt = token({ sub: "mallory", iat: nowS, exp: nowS + 60 });
+  const headers = { Authorization: `Bearer ${jwt}` };
+  const ticket = { method: "POST", headers };
+  for (let sent = 0; sent < CALLS; sent += 1) expect((await node.http("/ws/stats", { headers })).status).toBe(403);
+  for (let got = 0; got < OPEN_TICKETS; got += 1) expect((await node.http("/api/ws/ticket", ticket)).status).toBe(201);
+  for (let sent = 0; sent < CALLS; sent += 1) expect((await node.http("/api/ws/ticket", ticket)).status).toBe(429);
+  const audit = (await node.auditAfterStop()).filter(({ userId }) => userId === "mallory");
+  expect(audit.map(({ event, code, route, count }) => [event, code, route, count])).toEqual([
+    ["api.called", "FORBIDDEN", "/ws/stats", undefined],
+    ["rate.limited", "RATE_LIMITED", "/api/ws/ticket", undefined],
+    ["api.called", "FORBIDDEN", undefined, CALLS - 1],
+    ["rate.limited", "RATE_LIMITED", undefined, CALLS - 1],
   ]);
 });
 

@@ -151,6 +151,28 @@ describe("a flood of refusals", () => {
     expect(await file.records()).toHaveLength(8);
   });
 
+  test("of a user is merged where no limit bounds it, and nowhere else", async () => {
+    const ofUser = { ...refused, userId: "u1" };
+    for (let i = 0; i < 3; i += 1) audit.record(ofUser);
+    for (let i = 0; i < 3; i += 1) audit.record({ ...ofUser, isUnbounded: true });
+    audit.record({ ...ofUser, userId: "u2", isUnbounded: true });
+    clock.advance(1000);
+    const records = await file.records();
+    expect(records.map(({ userId, count }) => [userId, count])).toEqual([
+      ...[
+        ["u1", undefined],
+        ["u1", undefined],
+        ["u1", undefined],
+      ],
+      ...[
+        ["u1", undefined],
+        ["u2", undefined],
+        ["u1", 2],
+      ],
+    ]);
+    expect(JSON.stringify(records)).not.toContain("isUnbounded");
+  });
+
   test("is written by flush without waiting for the second to end", async () => {
     audit.record(refused);
     audit.record(refused);
