@@ -35,7 +35,7 @@ export async function catchUp(hub: Hub, connection: Connection, backlog: Backlog
 async function sendMissed(hub: Hub, connection: Connection, { room, rest, position }: Backlog): Promise<void> {
   for (const [index, part] of rest.entries()) {
     if (isCongested(hub, connection)) await relieved(hub, connection);
-    if (!connection.rooms.includes(room)) return;
+    if (!isHeld(connection, room)) return;
     const more = index < rest.length - 1;
     const frame: Around<"recovered"> = { type: "recovered", ...room.place, more, timestamp: hub.clock.now() };
     connection.sendWith(frame, hub.answers.messages(room.topic, connection.codec, part));
@@ -45,11 +45,11 @@ async function sendMissed(hub: Hub, connection: Connection, { room, rest, positi
   let reached = position;
   for (;;) {
     if (isCongested(hub, connection)) await relieved(hub, connection);
-    if (!connection.rooms.includes(room)) return;
+    if (!isHeld(connection, room)) return;
     const answer = hub.broker.history(room.topic, reached, LIVE_BATCH);
     // No await where nothing waits: a message published in between would be missed.
     const missed = answer instanceof Promise ? await answer : answer;
-    if (!connection.rooms.includes(room)) return;
+    if (!isHeld(connection, room)) return;
     if (!missed.recovered) {
       hub.endSlowConsumer(connection);
       return;
@@ -64,4 +64,9 @@ async function sendMissed(hub: Hub, connection: Connection, { room, rest, positi
       reached = message;
     }
   }
+}
+
+/** Not any more once it was taken out of the topic, though it may be back in it by now: then it is live already. */
+function isHeld(connection: Connection, room: Room): boolean {
+  return room.catchingUp?.has(connection) === true;
 }

@@ -2,6 +2,7 @@ import type { Principal } from "../protocol/principal.ts";
 import type { Connection } from "./connection.ts";
 import type { Hub } from "./hub.ts";
 import { isAllowed } from "./permission.ts";
+import { change } from "./recheck.ts";
 import { greet } from "./session.ts";
 
 /**
@@ -26,9 +27,13 @@ function settle(
   topic: string,
   isGranted: boolean,
 ): void | Promise<void> {
-  // The peer may have gone, or the user's permissions may have changed, while somebody was asked.
-  if (connection.state === "gone" || connection.principal === null) return;
-  if (connection.principal !== principal) return enter(hub, connection, connection.principal);
+  // The peer may have gone, or the user's permissions may have changed, while somebody was asked: nobody who changes them finds it yet.
+  if (connection.state === "gone") return;
+  const now = hub.overrides.apply(connection.bearer ?? principal);
+  if (now !== principal) {
+    change(hub, connection, now);
+    return enter(hub, connection, now);
+  }
   if (isGranted) return admit(hub, connection, principal);
   hub.metrics.errors.add("FORBIDDEN");
   hub.trail.record("access.denied", connection, "refused", "FORBIDDEN", { topic });

@@ -24,9 +24,14 @@ export interface Join {
 
 /** Throws or rejects FORBIDDEN, NOT_A_MEMBER, TOPIC_LIMIT. */
 export function joinWhenAllowed(hub: Hub, connection: Connection, join: Join): void | Promise<void> {
+  const principal = principalOf(connection);
   const asked = requireAccess(hub, connection, "read", join.topic);
-  if (asked === undefined) return joinTopic(hub, connection, principalOf(connection), join);
-  return asked.then(() => joinTopic(hub, connection, principalOf(connection), join));
+  if (asked === undefined) return joinTopic(hub, connection, principal, join);
+  return asked.then(() => {
+    // Between the answer and here the user's permissions may have changed, and nobody checks a topic again that is joined behind that.
+    const isSame = connection.principal === principal;
+    return isSame ? joinTopic(hub, connection, principal, join) : joinWhenAllowed(hub, connection, join);
+  });
 }
 
 /**

@@ -20,9 +20,7 @@ const LANES = 8;
 export function recheck(hub: Hub, connection: Connection, principal: Principal, code: UnsubscribeCode): Lost {
   const before = connection.principal === null ? [] : automaticTopicsOf(connection.principal);
   const automatic = automaticTopicsOf(principal);
-  connection.principal = principal;
-  connection.verdicts = hub.authorizer === null ? null : new Verdicts(true);
-  renewGrants(hub, connection);
+  change(hub, connection, principal);
   const ended: string[] = [];
   const asked: string[] = [];
   for (const { topic } of [...connection.rooms]) {
@@ -31,6 +29,13 @@ export function recheck(hub: Hub, connection: Connection, principal: Principal, 
   }
   const lost = loseForbidden(hub, connection, asked, code);
   return lost instanceof Promise ? lost.then((known) => [...ended, ...known]) : [...ended, ...lost];
+}
+
+/** From now on it may do what this principal may: what was asked about the one before says nothing any more. */
+export function change(hub: Hub, connection: Connection, principal: Principal): void {
+  connection.principal = principal;
+  connection.verdicts = hub.authorizer === null ? null : new Verdicts(true);
+  renewGrants(hub, connection);
 }
 
 /** The same for some of its topics, when only what allowed these has changed. */

@@ -234,6 +234,23 @@ describe("where an authorizer decides", () => {
     expect(connection.rooms).toEqual([]);
   });
 
+  test("a change that falls between the answer and the join is asked about before the join", async () => {
+    // Some steps of promises lie between the two: the change comes behind each of them.
+    for (let steps = 0; steps < 8; steps += 1) {
+      const { rig, authorizer } = asking();
+      const { connection } = rig.connect("ada");
+      rig.receive(connection, { type: "subscribe", topic: "doc:1" });
+      authorizer.answerAll(() => true);
+      for (let step = 0; step < steps; step += 1) await Promise.resolve();
+      void set(rig, "ada", { roles: ["guest"] });
+      await rig.settle();
+      expect(authorizer.asked.map(({ roles }) => roles)).toEqual([["guest"]]);
+      authorizer.answerAll(() => false);
+      await rig.settle();
+      expect(connection.rooms).toEqual([]);
+    }
+  });
+
   test("a denial that comes after the change was taken back loses nothing", async () => {
     const { rig, authorizer } = asking();
     const { connection } = rig.connect("ada");

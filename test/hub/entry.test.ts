@@ -1,5 +1,7 @@
 import { beforeEach, describe, expect, test } from "bun:test";
+import { setPermissions } from "../../src/hub/changed-permissions.ts";
 import type { Principal } from "../../src/protocol/principal.ts";
+import { BACKEND } from "../support/actor.ts";
 import { HubRig, type KeptSocket } from "../support/hub.ts";
 import { principal } from "../support/principal.ts";
 
@@ -65,10 +67,19 @@ describe("while the authorizer is asked", () => {
   });
 
   test("a change of the user's permissions makes it ask again, for the user as it is now", async () => {
-    const { socket, connection } = rig.arrive(PATH, ada());
-    connection.principal = ada({ roles: ["nobody"] });
+    const { socket } = rig.arrive(PATH, ada());
+    await setPermissions(rig.hub, "ada", { roles: ["nobody"], permissions: null, topics: null }, BACKEND);
     await answer(true);
-    expect(socket.closed).toMatchObject({ code: 4003 });
+    expect([socket.pending, socket.closed]).toEqual([0, { code: 4003, reason: "FORBIDDEN" }]);
+  });
+
+  test("of two answers around a change of permissions the second one counts", async () => {
+    const { socket } = rig.arrive(PATH, ada());
+    await setPermissions(rig.hub, "ada", { roles: ["moderator"], permissions: null, topics: null }, BACKEND);
+    await answer(false);
+    expect([socket.pending, socket.closed, answers.length]).toEqual([0, null, 1]);
+    await answer(true);
+    expect(socket.take()).toMatchObject([{ type: "connected", user: { roles: ["moderator"] } }]);
   });
 });
 

@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { removeFromTopic } from "../../src/hub/membership.ts";
 import type { Broker, Positioned } from "../../src/broker/broker.ts";
+import { Backend } from "../../src/hub/backend.ts";
 import { newestThatFit, partsOf, recoveryOf } from "../../src/hub/recovery.ts";
 import { ProtocolError } from "../../src/protocol/codes.ts";
 import { until } from "../observe/recorded-sink.ts";
@@ -246,6 +247,26 @@ describe("A recovery that is larger than one frame", () => {
     expect(bob.socket.take().map(({ type }) => type)).toEqual(["user_joined", "user_left"]);
     read(rig, bob);
     await rig.settle();
+  });
+
+  test("of a member that is taken out and put back in the middle ends there: nothing comes twice or behind newer messages", async () => {
+    const rig = rigWithLargeHistory();
+    const backend = new Backend(rig.hub);
+    rig.member("somebody", "r");
+    for (let n = 0; n < 12; n += 1) publish(rig, `m${n}`, LARGE);
+    const bob = rig.connect("bob");
+    bob.socket.bufferedBytes = 600_000;
+    rig.receive(bob.connection, { type: "join_room", roomSlug: "r", recover: { ...position(rig), offset: 0 } });
+    bob.socket.take();
+    backend.unsubscribe("bob", "room:r");
+    await backend.subscribe("bob", "room:r");
+    publish(rig, "live");
+    rig.receive(bob.connection, { type: "ping" });
+    read(rig, bob);
+    await until(() => bob.socket.frames.some(({ type }) => type === "pong"));
+    const frames = bob.socket.take();
+    expect(frames.map(({ type }) => type)).toEqual(["unsubscribed", "subscribed", "new_message", "pong"]);
+    expect(textsIn(frames)).toEqual(["live"]);
   });
 
   test("of a connection that ends in the middle leaves nothing behind", async () => {
