@@ -299,8 +299,9 @@ test(
 test(
   "the token made by hand opens a connection to a node with the same secret",
   async () => {
+    const [settings = ""] = blocks("sh settings");
     const [make = ""] = blocks("sh token");
-    const output = await new Response(shell(`${make}\necho "$JWT_SECRET"`).stdout).text();
+    const output = await new Response(shell(`${settings}\n${make}\necho "$JWT_SECRET"`).stdout).text();
     const [made = "", secret = ""] = output.trim().split("\n");
     const other = await TestNode.start({ JWT_SECRET: secret });
     const peer = await other.upgraded({ path: `/ws?token=${made}` });
@@ -338,12 +339,22 @@ test.each([
   "docs/protocol.md",
   "docs/operations.md",
   "docs/embedding.md",
-])("every link of %s to a file leads to one", (name) => {
-  const folder = new URL(name, `file://${ROOT}`);
-  const links = [...readFileSync(folder, "utf8").matchAll(/\]\((?!https?:)([^)#]+)[^)]*\)/g)];
-  const missing = links.map(([, path = ""]) => path).filter((path) => !existsSync(new URL(path, folder)));
+  "docs/metrics.md",
+  "bench/README.md",
+])("every link of %s to a file or a heading leads to one", (name) => {
+  const page = new URL(name, `file://${ROOT}`);
+  const links = [...readFileSync(page, "utf8").matchAll(/\]\((?!https?:)([^)]+)\)/g)].map(([, link = ""]) => link);
+  const missing = links.filter((link) => {
+    const { pathname, hash } = new URL(link, page);
+    return !existsSync(pathname) || (hash !== "" && !anchorsOf(pathname).includes(hash));
+  });
   expect(missing).toEqual([]);
 });
+
+function anchorsOf(path: string): string[] {
+  const headings = [...readFileSync(path, "utf8").matchAll(/^#+ (.+)$/gm)].map(([, title = ""]) => title.toLowerCase());
+  return headings.map((title) => `#${title.replace(/[^a-z0-9 _-]/g, "").replaceAll(" ", "-")}`);
+}
 
 test("every close code that it explains is one that exists", () => {
   const codes = [...README.matchAll(/^\| (\d{4}) +\|/gm)].map(([, code = ""]) => code);

@@ -24,8 +24,13 @@ export interface PublishOptions {
 /** Exactly one of `jti`, `sid`, `sub` (a user's id); times in milliseconds since 1970. Source: docs/protocol.md, "Revocation and changed permissions". */
 export type RevocationInput = v.InferInput<typeof RevocationBody>;
 
-/** Instead of what tokens say: `roles`, `permissions`, `topics`, at least one of them. */
-export type PermissionInput = v.InferInput<typeof PermissionBody>;
+/** Instead of what tokens say, at least one of them: what is left out stays as they say, an empty one takes everything. */
+export interface PermissionInput {
+  readonly roles?: readonly string[] | undefined;
+  readonly permissions?: readonly string[] | undefined;
+  /** Topic pattern → what is granted there. */
+  readonly topics?: Readonly<Record<string, readonly GrantedAction[]>> | undefined;
+}
 
 const APPLICATION: Actor = { by: "application", userId: null, address: null, userAgent: null };
 

@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import type {
   ClientConnection,
   ListenTarget,
+  PermissionInput,
   PrincipalInput,
   ServerOptions,
   WebSocketAuthOptions,
@@ -25,6 +26,8 @@ interface Verdicts {
   namespaceWithoutRule: Fits<{ namespaces: { game: { read: "any" } } }, ServerOptions>;
   roles: Fits<{ id: 1; roles: readonly ["admin"]; topics: { "conversation:7": readonly ["read"] } }, PrincipalInput>;
   actionThatIsNone: Fits<{ id: 1; topics: { "conversation:7": readonly ["own"] } }, PrincipalInput>;
+  changedTopics: Fits<{ topics: { "conversation:7": readonly ["read"] } }, PermissionInput>;
+  changeWithAnActionThatIsNone: Fits<{ topics: { "conversation:7": readonly ["own"] } }, PermissionInput>;
   portAsText: Fits<"8080", ListenTarget>;
   unixSocket: Fits<{ unix: string }, ListenTarget>;
   placeAmongSettings: "port" extends keyof ServerOptions ? true : false;
@@ -42,6 +45,8 @@ const verdicts: Verdicts = {
   namespaceWithoutRule: false,
   roles: true,
   actionThatIsNone: false,
+  changedTopics: true,
+  changeWithAnActionThatIsNone: false,
   portAsText: false,
   unixSocket: true,
   placeAmongSettings: false,
@@ -49,5 +54,5 @@ const verdicts: Verdicts = {
 };
 
 test("misuse of the options does not compile", () => {
-  expect(Object.values(verdicts).filter(Boolean)).toHaveLength(4);
+  expect(Object.values(verdicts).filter(Boolean)).toHaveLength(5);
 });
