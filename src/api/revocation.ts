@@ -22,7 +22,7 @@ export const RevocationBody = v.union([
   v.strictObject({ sub: v.pipe(userId, v.transform(String), v.check(isId)), ...When }),
 ]);
 
-export const RevocationAnswer = v.object({ closed: v.number() });
+const RevocationAnswer = v.object({ closed: v.number() });
 
 export function revocationRoutes({ revoke }: RevocationPorts): Route[] {
   return [
