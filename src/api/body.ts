@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { boundedBody } from "../auth/bounded-body.ts";
 import { ProtocolError } from "../protocol/codes.ts";
 import { isMap } from "../protocol/value.ts";
 
@@ -33,17 +34,10 @@ export async function jsonBody<T>(request: Request, schema: v.GenericSchema<unkn
 async function readBytes(request: Request, maxBytes: number): Promise<Uint8Array> {
   const declared = Number(request.headers.get("content-length") ?? 0);
   if (declared > maxBytes) throw new ProtocolError("MESSAGE_TOO_LARGE", { limit: maxBytes, actual: declared });
-  const chunks: Uint8Array[] = [];
-  let sizeBytes = 0;
-  try {
-    for await (const chunk of request.body ?? []) {
-      sizeBytes += chunk.byteLength;
-      if (sizeBytes > maxBytes) throw new ProtocolError("MESSAGE_TOO_LARGE", { limit: maxBytes });
-      chunks.push(chunk);
-    }
-  } catch (error) {
+  const bytes = await boundedBody(request, maxBytes).catch((error: unknown) => {
     // A body that breaks off is the client's doing, not a failure of ours.
-    throw error instanceof ProtocolError ? error : new ProtocolError("BAD_REQUEST", {}, error);
-  }
-  return Buffer.concat(chunks);
+    throw new ProtocolError("BAD_REQUEST", {}, error);
+  });
+  if (bytes === null) throw new ProtocolError("MESSAGE_TOO_LARGE", { limit: maxBytes });
+  return bytes;
 }

@@ -85,10 +85,7 @@ export class Callers {
   #userCredential(request: Request, client: ClientAddress, changesState: boolean): Credential {
     const view = { query: "", header: (name: string) => request.headers.get(name) };
     const credential = this.#ports.findCredential(view);
-    const forwardedHost = client.isProxied ? view.header("x-forwarded-host") : null;
-    const secure = client.isProxied && view.header("x-forwarded-proto")?.trim().toLowerCase() === "https";
-    const context = { host: forwardedHost ?? view.header("host"), secure };
-    this.#ports.origins.check(view.header("origin"), changesState && credential?.kind === "cookie", context);
+    this.#ports.origins.check(view, changesState && credential?.kind === "cookie", client.isProxied);
     if (credential === null) throw new ProtocolError("AUTH_REQUIRED");
     return credential;
   }

@@ -1,23 +1,25 @@
 import * as v from "valibot";
-import { isEventName } from "../protocol/event-name.ts";
-import { isId, isRoomSlug, isTopic } from "../protocol/topic.ts";
+import { eventName } from "../protocol/event-name.ts";
+import { messageId, topic } from "../protocol/fields.ts";
+import { ID } from "../protocol/topic.ts";
 import { checkValue } from "../protocol/value.ts";
 
-/** What paths, queries and bodies of several routes are made of. */
+/** What paths, queries and bodies of several routes are made of, beside the fields that frames have too. */
 
-export const Topic = v.pipe(v.string(), v.check(isTopic));
-export const RoomSlug = v.pipe(v.string(), v.check(isRoomSlug));
-export const UserId = v.pipe(v.string(), v.check(isId));
-export const EventName = v.pipe(v.string(), v.check(isEventName));
-export const MessageId = v.pipe(v.string(), v.minLength(1), v.maxLength(64), v.check(isWellFormed));
+/** As text, as paths and queries have it. */
+export const UserId = v.pipe(v.string(), v.regex(ID));
 
 /** In a body: its `data` has the place that it has in a frame, one level down. */
-export const Data = v.pipe(v.unknown(), v.check(isSayable));
+const Data = v.pipe(v.unknown(), v.check(isSayable));
 
 /** Of everything that the backend publishes. */
-export const EVENT_FIELDS = { event: EventName, data: v.optional(Data), messageId: v.optional(MessageId) };
+export const EVENT_FIELDS = {
+  event: eventName,
+  data: v.optional(Data),
+  messageId: v.optional(v.pipe(messageId, v.check(isWellFormed))),
+};
 
-export const TopicPath = v.object({ topic: Topic });
+export const TopicPath = v.object({ topic });
 export const UserPath = v.object({ id: UserId });
 
 const MAX_LIMIT = 1_000;

@@ -32,7 +32,7 @@ const Credentials = v.object({
 
 type Credentials = v.InferOutput<typeof Credentials>;
 
-export const TokenAnswer = v.object({ token: v.string(), expires_in: v.number() });
+const TokenAnswer = v.object({ token: v.string(), expires_in: v.number() });
 
 interface Action {
   readonly summary: string;

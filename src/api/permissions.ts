@@ -4,8 +4,9 @@ import { MAX_TOKEN_LENGTH } from "../auth/jwt.ts";
 import type { Actor } from "../hub/audit-trail.ts";
 import type { Reach } from "../hub/changed-permissions.ts";
 import type { PermissionChange } from "../hub/overrides.ts";
-import { compilePattern, isId } from "../protocol/topic.ts";
+import { compilePattern } from "../protocol/topic.ts";
 import { actorOf } from "./actor.ts";
+import { UserPath } from "./fields.ts";
 import { type Route, route } from "./route.ts";
 
 /** `PUT` and `DELETE /api/users/{id}/permissions`: what a user may do, whatever its tokens say. */
@@ -14,8 +15,6 @@ export interface PermissionPorts {
   readonly set: (userId: string, change: PermissionChange, actor: Actor) => Reach | Promise<Reach>;
   readonly clear: (userId: string, actor: Actor) => Reach | Promise<Reach>;
 }
-
-const UserPath = v.object({ id: v.pipe(v.string(), v.check(isId)) });
 
 /** As the claims of the same names, and no longer than a token that said it could be. Strict, so that no misspelled name changes nothing. */
 export const PermissionBody = v.pipe(
@@ -32,7 +31,7 @@ export const PermissionBody = v.pipe(
   v.check((body) => Object.keys(body).length > 0 && JSON.stringify(body).length <= MAX_TOKEN_LENGTH),
 );
 
-export const PermissionAnswer = v.object({ connections: v.number(), lost: v.number() });
+const PermissionAnswer = v.object({ connections: v.number(), lost: v.number() });
 
 const ABOUT = {
   path: "/api/users/{id}/permissions",

@@ -1,7 +1,9 @@
 import * as v from "valibot";
 import type { Backend } from "../hub/backend.ts";
-import { roomTopic } from "../protocol/topic.ts";
-import { EVENT_FIELDS, RoomSlug, Topic } from "./fields.ts";
+import { ERROR_CODES } from "../protocol/codes.ts";
+import { messageId, position, roomSlug, topic } from "../protocol/fields.ts";
+import { topicOf } from "../protocol/topic.ts";
+import { EVENT_FIELDS } from "./fields.ts";
 import { NOTHING, type Route, route } from "./route.ts";
 
 /** Topics of one request. */
@@ -9,21 +11,18 @@ const MAX_TOPICS = 100;
 
 const Publication = v.pipe(
   v.object({
-    topic: v.optional(Topic),
-    roomSlug: v.optional(RoomSlug),
-    topics: v.optional(v.pipe(v.array(Topic), v.minLength(1), v.maxLength(MAX_TOPICS))),
+    topic: v.optional(topic),
+    roomSlug: v.optional(roomSlug),
+    topics: v.optional(v.pipe(v.array(topic), v.minLength(1), v.maxLength(MAX_TOPICS))),
     ...EVENT_FIELDS,
   }),
-  v.check(
-    ({ topic, roomSlug, topics }) => [topic, roomSlug, topics].filter((place) => place !== undefined).length === 1,
-  ),
+  v.check((body) => [body.topic, body.roomSlug, body.topics].filter((place) => place !== undefined).length === 1),
 );
 
-const POSITION = { messageId: v.string(), offset: v.number(), epoch: v.string() };
-export const PublishedAnswer = v.object(POSITION);
+export const PublishedAnswer = v.object({ messageId, ...position });
 const ManyAnswer = v.object({
   results: v.array(
-    v.union([v.object({ topic: v.string(), ...POSITION }), v.object({ topic: v.string(), code: v.string() })]),
+    v.union([v.object({ topic, ...PublishedAnswer.entries }), v.object({ topic, code: v.picklist(ERROR_CODES) })]),
   ),
 });
 
@@ -39,9 +38,9 @@ export function publishRoutes(backend: Backend): Route[] {
       },
       errors: ["MESSAGE_ID_REUSED", "PUBLISH_FAILED"],
       async handle({ body }) {
-        const { topic, roomSlug, topics, ...event } = await body();
+        const { topics, topic: one, roomSlug: slug, ...event } = await body();
         if (topics !== undefined) return Response.json({ results: await backend.publishToMany(topics, event) });
-        return Response.json(await backend.publish(topic ?? roomTopic(roomSlug ?? ""), event));
+        return Response.json(await backend.publish(topicOf({ topic: one, roomSlug: slug }), event));
       },
     }),
   ];

@@ -1,10 +1,10 @@
 import * as v from "valibot";
 import { tokenId, userId } from "../auth/claims.ts";
+import { instant } from "../auth/instant.ts";
 import type { Actor } from "../hub/audit-trail.ts";
 import type { Revoked, RevocationOrder } from "../hub/revocation.ts";
 import { isId } from "../protocol/topic.ts";
 import { actorOf } from "./actor.ts";
-import { instant } from "./instant.ts";
 import { NOTHING, type Route, route } from "./route.ts";
 
 /** `POST /api/tokens/revoke`: ends one token, the tokens of a session, or those of a user. */
@@ -22,7 +22,7 @@ export const RevocationBody = v.union([
   v.strictObject({ sub: v.pipe(userId, v.transform(String), v.check(isId)), ...When }),
 ]);
 
-export const RevocationAnswer = v.object({ closed: v.number() });
+const RevocationAnswer = v.object({ closed: v.number() });
 
 export function revocationRoutes({ revoke }: RevocationPorts): Route[] {
   return [

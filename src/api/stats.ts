@@ -1,13 +1,12 @@
 import * as v from "valibot";
 import type { ConnectionStats, RoomStats } from "../hub/stats.ts";
+import { count } from "../protocol/fields.ts";
 import { NOTHING, type Route, route } from "./route.ts";
 
 export interface StatsPorts {
   readonly connections: () => ConnectionStats;
   readonly rooms: () => RoomStats;
 }
-
-const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 
 const Counted = {
   active_connections: count,

@@ -2,7 +2,8 @@ import * as v from "valibot";
 import type { Backend } from "../hub/backend.ts";
 import type { Clock } from "../observe/clock.ts";
 import { ProtocolError } from "../protocol/codes.ts";
-import { EventName, isWellFormed, TopicPath } from "./fields.ts";
+import { eventName } from "../protocol/event-name.ts";
+import { isWellFormed, TopicPath } from "./fields.ts";
 import { type Call, type Route, route } from "./route.ts";
 import { STREAM_TYPES, StreamItems, streamTypeOf } from "./stream-items.ts";
 import { StreamRun, type StreamTarget } from "./stream-run.ts";
@@ -20,7 +21,7 @@ export const MAX_STREAMS = 100;
 const MAX_PREFIX_LENGTH = 50;
 
 const StreamQuery = v.object({
-  event: v.optional(EventName, "token"),
+  event: v.optional(eventName, "token"),
   messageId: v.optional(v.pipe(v.string(), v.minLength(1), v.maxLength(MAX_PREFIX_LENGTH), v.check(isWellFormed))),
 });
 

@@ -7,7 +7,7 @@ import { NOTHING, type Route, route } from "./route.ts";
 
 export type TicketPorts = Pick<OneTimeTickets, "issue">;
 
-export const TicketAnswer = v.object({ ticket: v.string(), expires_in: v.number() });
+const TicketAnswer = v.object({ ticket: v.string(), expires_in: v.number() });
 
 export function ticketRoutes(tickets: TicketPorts): Route[] {
   return [

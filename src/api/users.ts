@@ -1,7 +1,8 @@
 import * as v from "valibot";
 import type { Backend } from "../hub/backend.ts";
+import { topic } from "../protocol/fields.ts";
 import { actorOf } from "./actor.ts";
-import { EVENT_FIELDS, isWellFormed, Topic, UserId, UserPath } from "./fields.ts";
+import { EVENT_FIELDS, isWellFormed, UserId, UserPath } from "./fields.ts";
 import { PublishedAnswer } from "./publish.ts";
 import { type Route, route } from "./route.ts";
 
@@ -20,7 +21,7 @@ const Disconnection = v.object({
   reason: v.optional(v.pipe(v.string(), v.maxBytes(MAX_REASON_BYTES), v.check(isWellFormed))),
   except: v.optional(v.pipe(v.array(v.pipe(v.string(), v.maxLength(100))), v.maxLength(MAX_NAMED))),
 });
-const Subscription = v.object({ topic: Topic });
+const Subscription = v.object({ topic });
 
 const SentAnswer = v.object({ delivered: v.number(), ...PublishedAnswer.entries });
 

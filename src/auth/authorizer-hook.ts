@@ -111,9 +111,9 @@ export class AuthorizerHook {
       await response.body?.cancel();
       throw new AuthorizerFailure("failed", `status ${response.status}`);
     }
-    const text = await boundedBody(response, MAX_BODY_BYTES);
-    if (text === null) throw new AuthorizerFailure("failed", "too large");
-    return v.parse(answerSchema, JSON.parse(text)).allowed;
+    const answer = await boundedBody(response, MAX_BODY_BYTES);
+    if (answer === null) throw new AuthorizerFailure("failed", "too large");
+    return v.parse(answerSchema, JSON.parse(answer.toString("utf8"))).allowed;
   }
 
   async #post(body: string, signal: AbortSignal): Promise<Response> {

@@ -1,11 +1,14 @@
-/** The text of a body that somebody else sends; null, and nothing more is read, once it is longer than `maxBytes`. */
-export async function boundedBody(response: Response, maxBytes: number): Promise<string | null> {
+/** A body that somebody else sends, a request or a response; null, and nothing more is read, once it is longer than `maxBytes`. */
+export async function boundedBody(
+  { body }: { readonly body: AsyncIterable<Uint8Array> | null },
+  maxBytes: number,
+): Promise<Buffer | null> {
   const chunks: Uint8Array[] = [];
   let length = 0;
-  for await (const chunk of response.body ?? []) {
-    length += chunk.length;
+  for await (const chunk of body ?? []) {
+    length += chunk.byteLength;
     if (length > maxBytes) return null;
     chunks.push(chunk);
   }
-  return Buffer.concat(chunks).toString("utf8");
+  return Buffer.concat(chunks);
 }

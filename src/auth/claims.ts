@@ -2,6 +2,7 @@ import * as v from "valibot";
 import { ProtocolError } from "../protocol/codes.ts";
 import type { GrantedAction, Principal } from "../protocol/principal.ts";
 import { isId } from "../protocol/topic.ts";
+import { LATEST_MS } from "./instant.ts";
 
 /** From the claims of a token whose signature is good to a principal (docs/protocol.md, "Claims"; RFC 7519 section 4.1). */
 
@@ -25,7 +26,6 @@ export interface ClaimRules {
 export const MAX_ROLES = 32;
 export const MAX_FOLLOWS = 100;
 const MAX_NAME_LENGTH = 128;
-const MAX_DATE_MS = 8_640_000_000_000_000; // the last instant that a Date can hold
 const NONE: readonly string[] = Object.freeze([]);
 
 /** Well formed, for it goes out in UTF-8, which has no lone surrogates. */
@@ -101,7 +101,7 @@ export function principalOf(
     permissions: frozen(claims.permissions),
     topics: topicsOf(claims),
     follows: frozen(follows),
-    expiresAtMs: Math.min(claims.exp * 1000, MAX_DATE_MS),
+    expiresAtMs: Math.min(claims.exp * 1000, LATEST_MS),
     issuedAtMs: claims.iat === undefined ? null : claims.iat * 1000,
     jti: claims.jti ?? null,
     sid: claims.sid ?? null,

@@ -102,7 +102,7 @@ export class RemoteKeys {
       if (response.status !== 200) throw new KeysUnavailable();
       const body = await boundedBody(response, MAX_BODY_BYTES);
       if (body === null) throw new KeysUnavailable();
-      const keySet = v.parse(keySetSchema, JSON.parse(body));
+      const keySet = v.parse(keySetSchema, JSON.parse(body.toString("utf8")));
       this.#fetched = hash("sha256", body, "base64url");
       return Response.json(keySet);
     } catch (error) {

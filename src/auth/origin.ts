@@ -1,18 +1,16 @@
 import { ProtocolError } from "../protocol/codes.ts";
+import type { HandshakeView } from "./sources.ts";
 
-export interface OriginContext {
-  /** The node's own host and port as the client used them: `Host`, or what a trusted proxy says; null when unknown. */
-  readonly host: string | null;
-  /** A trusted proxy says that the client came by https. */
-  readonly secure: boolean;
-}
+/** The request of which the origin is asked: `Handshake` of the engine fits. */
+type Headers = Pick<HandshakeView, "header">;
 
 export interface OriginPolicy {
   /**
-   * `origin` is the header, null when absent. Throws ORIGIN_FORBIDDEN: with a cookie unless it is allowed or the node's own,
-   * otherwise only when a list is configured and the header is there (docs/protocol.md, "Where the token is").
+   * Throws ORIGIN_FORBIDDEN: with a cookie unless the `Origin` is allowed or the node's own, otherwise only when a list is configured
+   * and the header is there (docs/protocol.md, "Where the token is"). `isProxied`: the request came by a trusted proxy, whose word on the
+   * node's own host counts.
    */
-  check(origin: string | null, isCookie: boolean, context: OriginContext): void;
+  check(request: Headers, isCookie: boolean, isProxied: boolean): void;
   /** Normalised: what CORS may answer. */
   readonly allowed: readonly string[];
 }
@@ -46,15 +44,21 @@ export function createOriginPolicy(allowedOrigins: readonly string[]): OriginPol
   }
   return {
     allowed: [...allowed],
-    check(header, isCookie, context) {
-      if (!isCookie && (header === null || allowed.size === 0)) return;
+    check(request, isCookie, isProxied) {
+      if (!isCookie && allowed.size === 0) return;
+      const header = request.header("origin");
+      if (!isCookie && header === null) return;
       const origin = header === null ? null : normalise(header);
-      if (origin !== null && (allowed.has(origin) || origin === ownOrigin(context))) return;
+      if (origin !== null && (allowed.has(origin) || origin === ownOrigin(request, isProxied))) return;
       throw new ProtocolError("ORIGIN_FORBIDDEN");
     },
   };
 }
 
-function ownOrigin(context: OriginContext): string | null {
-  return context.host === null ? null : normalise(`${context.secure ? "https" : "http"}://${context.host}`);
+/** As the client used it; null when unknown. */
+function ownOrigin(request: Headers, isProxied: boolean): string | null {
+  const forwardedHost = isProxied ? request.header("x-forwarded-host") : null;
+  const isSecure = isProxied && request.header("x-forwarded-proto")?.trim().toLowerCase() === "https";
+  const host = forwardedHost ?? request.header("host");
+  return host === null ? null : normalise(`${isSecure ? "https" : "http"}://${host}`);
 }

@@ -13,6 +13,7 @@ import {
   topicGrants,
   userId,
 } from "./claims.ts";
+import { EARLIEST_MS, LATEST_MS } from "./instant.ts";
 
 /** A user as an application describes it, and as it is described to an application. */
 
@@ -59,11 +60,7 @@ export interface User {
   readonly expiresAt: number | null;
 }
 
-/** Everything before 1973 is a time in seconds. */
-const EARLIEST_MS = 100_000_000_000;
-const LATEST_MS = 8_640_000_000_000_000;
-
-const instant = v.pipe(
+const instantOrDate = v.pipe(
   v.union([
     v.number(),
     v.pipe(
@@ -88,8 +85,8 @@ const schema = v.object({
   permissions: v.nullish(permissionNames),
   topics: v.nullish(topicGrants),
   follows: v.nullish(v.pipe(v.array(anId), v.maxLength(MAX_FOLLOWS))),
-  expiresAt: v.nullish(instant),
-  issuedAt: v.nullish(instant),
+  expiresAt: v.nullish(instantOrDate),
+  issuedAt: v.nullish(instantOrDate),
   tokenId: v.nullish(tokenId),
   sessionId: v.nullish(tokenId),
 });

@@ -89,11 +89,9 @@ export class UpgradeAuth {
     const retryAfterMs = client.key === null ? 0 : this.#buckets.take(client.key, 1, clock.monotonic());
     if (retryAfterMs > 0) throw new ProtocolError("RATE_LIMITED", { retryAfterMs });
     const url = new URL(request.url);
-    const credential = findCredential({ query: url.search.slice(1), header }, this.#options.sources, true);
-    const forwardedHost = client.isProxied ? header("x-forwarded-host") : null;
-    const secure = client.isProxied && header("x-forwarded-proto")?.trim().toLowerCase() === "https";
-    const host = forwardedHost ?? header("host");
-    origins.check(header("origin"), credential?.kind === "cookie", { host, secure });
+    const view = { query: url.search.slice(1), header };
+    const credential = findCredential(view, this.#options.sources, true);
+    origins.check(view, credential?.kind === "cookie", client.isProxied);
     if (credential === null) throw new ProtocolError("AUTH_REQUIRED");
     const shown = { client, endpoint: { path: url.pathname }, userAgent: header("user-agent") };
     return { credential, principal: await authenticator.authenticate(credential, client.key, shown) };

@@ -166,6 +166,7 @@ export class Backend {
       grant();
       await joining;
     } catch (error) {
+      if (this.#hub.joinedRoom(connection, topic) === undefined) dropGrants(connection, topic);
       if (error instanceof ProtocolError && error.code === "TOPIC_LIMIT") return false;
       throw error;
     }

@@ -120,7 +120,7 @@ export class Handshakes {
     request.parameters = readParameters(found, handshake.query);
     const credential = this.#ports.findCredential(handshake, endpoint.readsCookies);
     request.credential = credential;
-    this.#checkOrigin(handshake, client, credential);
+    this.#ports.origins.check(handshake, credential?.kind === "cookie", client.isProxied);
     if (credential !== null)
       return this.#ports.authenticator.authenticate(credential, client.key, { client, endpoint, handshake });
     if (!endpoint.authenticatesByFrame) throw new ProtocolError("AUTH_REQUIRED");
@@ -143,13 +143,6 @@ export class Handshakes {
     if (client.key === null) return;
     const retryAfterMs = this.#buckets.take(client.key, 1, this.#ports.clock.monotonic());
     if (retryAfterMs > 0) throw new ProtocolError("RATE_LIMITED", { retryAfterMs });
-  }
-
-  #checkOrigin(handshake: Handshake, client: ClientAddress, credential: Credential | null): void {
-    const forwardedHost = client.isProxied ? handshake.header("x-forwarded-host") : null;
-    const secure = client.isProxied && handshake.header("x-forwarded-proto")?.trim().toLowerCase() === "https";
-    const context = { host: forwardedHost ?? handshake.header("host"), secure };
-    this.#ports.origins.check(handshake.header("origin"), credential?.kind === "cookie", context);
   }
 
   #accept(request: UpgradeRequest, principal: Principal | null): Accept<Connection> {

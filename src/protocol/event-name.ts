@@ -1,3 +1,4 @@
+import * as v from "valibot";
 import { EVENT_NAME } from "./fields.ts";
 import { serverFrames } from "./server-frames.ts";
 
@@ -9,3 +10,10 @@ export const SERVER_FRAME_TYPES: ReadonlySet<string> = new Set(Object.keys(serve
 export function isEventName(name: string): boolean {
   return EVENT_NAME.test(name) && !SERVER_FRAME_TYPES.has(name);
 }
+
+export const eventName = v.pipe(
+  v.string(),
+  v.check(isEventName),
+  // For the contract files: no schema language can read a function.
+  v.metadata({ pattern: EVENT_NAME.source, not: { enum: [...SERVER_FRAME_TYPES] } }),
+);

@@ -1,7 +1,6 @@
 import * as v from "valibot";
-import { isEventName, SERVER_FRAME_TYPES } from "./event-name.ts";
+import { eventName } from "./event-name.ts";
 import {
-  EVENT_NAME,
   frameId as givenId,
   id,
   messageId as givenMessageId,
@@ -24,11 +23,6 @@ const frameId = v.optional(givenId);
 const messageId = v.optional(givenMessageId);
 const position = v.object(somePosition);
 const place = { roomSlug: v.optional(roomSlug), topic: v.optional(topic) };
-const event = v.pipe(
-  v.string(),
-  v.check(isEventName),
-  v.metadata({ pattern: EVENT_NAME.source, not: { enum: [...SERVER_FRAME_TYPES] } }),
-);
 
 export const clientFrames = {
   auth: v.object({ id: frameId, token: v.string() }),
@@ -47,7 +41,7 @@ export const clientFrames = {
     v.object({
       id: frameId,
       ...place,
-      event,
+      event: eventName,
       data: v.optional(v.unknown()),
       messageId,
     }),

@@ -1,10 +1,11 @@
 import * as v from "valibot";
-import { isEventName } from "./event-name.ts";
+import { eventName } from "./event-name.ts";
+import { frameId } from "./fields.ts";
 
 /** Frames of an application's own types, which are named as events are. */
 export const ownFrame = v.looseObject({
-  type: v.pipe(v.string(), v.check(isEventName)),
-  id: v.optional(v.union([v.pipe(v.string(), v.maxLength(64)), v.pipe(v.number(), v.safeInteger())])),
+  type: eventName,
+  id: v.optional(frameId),
 });
 
 /** The fields are as the client sent them, in either framing: only values that JSON has. */

@@ -1,9 +1,14 @@
 import { describe, expect, test } from "bun:test";
-import { createOriginPolicy, type OriginContext } from "../../src/auth/origin.ts";
+import { createOriginPolicy } from "../../src/auth/origin.ts";
 import { outcome } from "./tokens.ts";
 
 const APP = "https://app.example";
-const NOWHERE: OriginContext = { host: null, secure: false };
+
+/** A request with that `Origin`. */
+function from(origin: string | null, headers: Readonly<Record<string, string>> = {}) {
+  const all: Readonly<Record<string, string | null>> = { ...headers, origin };
+  return { header: (name: string): string | null => all[name] ?? null };
+}
 
 const FOREIGN = [
   "https://evil.example",
@@ -43,21 +48,21 @@ describe("With an allow-list", () => {
 
   for (const origin of [...FOREIGN, ...MALFORMED]) {
     test(`${JSON.stringify(origin.slice(0, 60))} is forbidden with a cookie and with a token`, async () => {
-      expect(await outcome(() => policy.check(origin, true, NOWHERE))).toBe("ORIGIN_FORBIDDEN");
-      expect(await outcome(() => policy.check(origin, false, NOWHERE))).toBe("ORIGIN_FORBIDDEN");
+      expect(await outcome(() => policy.check(from(origin), true, false))).toBe("ORIGIN_FORBIDDEN");
+      expect(await outcome(() => policy.check(from(origin), false, false))).toBe("ORIGIN_FORBIDDEN");
     });
   }
 
   for (const origin of [APP, "https://APP.example", "HTTPS://app.example:443", "http://localhost:3000"]) {
     test(`${origin} is let in`, async () => {
-      expect(await outcome(() => policy.check(origin, true, NOWHERE))).toBe("ok");
-      expect(await outcome(() => policy.check(origin, false, NOWHERE))).toBe("ok");
+      expect(await outcome(() => policy.check(from(origin), true, false))).toBe("ok");
+      expect(await outcome(() => policy.check(from(origin), false, false))).toBe("ok");
     });
   }
 
   test("a cookie without an Origin is forbidden, a token without one is not", async () => {
-    expect(await outcome(() => policy.check(null, true, NOWHERE))).toBe("ORIGIN_FORBIDDEN");
-    expect(await outcome(() => policy.check(null, false, NOWHERE))).toBe("ok");
+    expect(await outcome(() => policy.check(from(null), true, false))).toBe("ORIGIN_FORBIDDEN");
+    expect(await outcome(() => policy.check(from(null), false, false))).toBe("ok");
   });
 });
 
@@ -66,13 +71,13 @@ describe("Without an allow-list", () => {
 
   test("tokens are not asked for an Origin", async () => {
     for (const origin of [null, "null", "https://evil.example"]) {
-      expect(await outcome(() => policy.check(origin, false, NOWHERE))).toBe("ok");
+      expect(await outcome(() => policy.check(from(origin), false, false))).toBe("ok");
     }
   });
 
   test("cookies are forbidden from everywhere but the node's own host", async () => {
-    const context = { host: "node.example:8080", secure: false };
-    expect(await outcome(() => policy.check("http://node.example:8080", true, context))).toBe("ok");
+    const host = "node.example:8080";
+    expect(await outcome(() => policy.check(from("http://node.example:8080", { host }), true, false))).toBe("ok");
     for (const origin of [
       null,
       "null",
@@ -81,7 +86,7 @@ describe("Without an allow-list", () => {
       "http://node.example:8081",
       "http://node.example:80",
     ]) {
-      expect(await outcome(() => policy.check(origin, true, context))).toBe("ORIGIN_FORBIDDEN");
+      expect(await outcome(() => policy.check(from(origin, { host }), true, false))).toBe("ORIGIN_FORBIDDEN");
     }
   });
 });
@@ -101,9 +106,19 @@ describe("The node's own host", () => {
   ] as const;
   for (const { host, secure, origin, is } of rows) {
     test(`${host} ${secure ? "behind TLS" : "in plain"} and ${origin}: ${is}`, async () => {
-      expect(await outcome(() => policy.check(origin, true, { host, secure }))).toBe(is);
+      const forwarded = { host: "inside:1", "x-forwarded-host": host, "x-forwarded-proto": "https" };
+      const request = from(origin, secure ? forwarded : { host });
+      expect(await outcome(() => policy.check(request, true, secure))).toBe(is);
     });
   }
+});
+
+test("What is forwarded counts from a trusted proxy alone", async () => {
+  const forwarded = { host: "node.example", "x-forwarded-host": "evil.example", "x-forwarded-proto": "https" };
+  const request = from("https://evil.example", forwarded);
+  const policy = createOriginPolicy([]);
+  expect(await outcome(() => policy.check(request, true, false))).toBe("ORIGIN_FORBIDDEN");
+  expect(await outcome(() => policy.check(request, true, true))).toBe("ok");
 });
 
 describe("A list that would let in more than it says", () => {

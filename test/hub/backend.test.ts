@@ -263,6 +263,18 @@ describe("subscribing a user", () => {
     expect(types(socket)).toEqual(["subscribed"]);
   });
 
+  test("that fails leaves nothing granted", async () => {
+    let isAway = false;
+    const { rig, backend } = rigWith({}, (broker) => ({
+      ...passing(broker),
+      position: (topic) => (isAway ? Promise.reject(new ProtocolError("UNAVAILABLE")) : broker.position(topic)),
+    }));
+    const { connection } = rig.connect("u1");
+    isAway = true;
+    expect(await codeOf(backend.subscribe("u1", "conversation:7"))).toBe("UNAVAILABLE");
+    expect(connection.grants).toBeNull();
+  });
+
   test("to what is sent to a user is refused: that is nobody else's", async () => {
     const { backend } = rigWith();
     expect(await codeOf(backend.subscribe("u1", "user:u2"))).toBe("BAD_REQUEST");
