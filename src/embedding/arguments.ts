@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { isSayable, MessageId } from "../api/fields.ts";
+import { EVENT_FIELDS, isSayable } from "../api/fields.ts";
 import { isEventName } from "../protocol/event-name.ts";
 import { isId, isTopic } from "../protocol/topic.ts";
 
@@ -26,7 +26,7 @@ export function requireEvent(event: string): void {
 }
 
 export function requireMessageId(messageId: string | undefined): void {
-  if (messageId !== undefined && !v.is(MessageId, messageId))
+  if (messageId !== undefined && !v.is(EVENT_FIELDS.messageId, messageId))
     throw new TypeError("a `messageId` has 1 to 64 characters");
 }
 

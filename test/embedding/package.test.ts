@@ -28,7 +28,7 @@ await server.stop({ graceMs: 0 });
 
 function run(command: readonly string[], cwd: string): string {
   const { stdout, stderr } = Bun.spawnSync([...command], { cwd, stdio: ["ignore", "pipe", "pipe"] });
-  return `${stdout}${stderr}`.trim();
+  return (stdout.toString() + stderr.toString()).trim();
 }
 
 test("it holds what an application needs and nothing else, runs, and passes a check of types", () => {

@@ -244,7 +244,7 @@ describe("where an authorizer decides", () => {
       for (let step = 0; step < steps; step += 1) await Promise.resolve();
       void set(rig, "ada", { roles: ["guest"] });
       await rig.settle();
-      expect(authorizer.asked.map(({ roles }) => roles)).toEqual([["guest"]]);
+      expect(authorizer.open.map(({ principal: { roles } }) => roles)).toEqual([["guest"]]);
       authorizer.answerAll(() => false);
       await rig.settle();
       expect(connection.rooms).toEqual([]);

@@ -7,8 +7,8 @@ interface HeldQuestion {
   readonly principal: Principal;
   readonly action: GrantedAction;
   readonly topic: string;
-  answer(isAllowed: boolean): void;
-  fail(): void;
+  readonly answer: (isAllowed: boolean) => void;
+  readonly fail: () => void;
 }
 
 export class HeldAuthorizer implements Authorizer {
