@@ -1,9 +1,9 @@
 import * as v from "valibot";
-import { Grants } from "../hub/grants.ts";
+import { endOfGrant, GRANTED_ACTIONS, Grants, isTokenRefusal } from "../hub/grants.ts";
 import { MAX_DATA_BYTES, newMessageId } from "../hub/publishing.ts";
 import { ProtocolError } from "../protocol/codes.ts";
 import { type ClientFrame, clientFrames, replyTo } from "../protocol/frames.ts";
-import type { GrantedAction, Principal } from "../protocol/principal.ts";
+import type { Principal } from "../protocol/principal.ts";
 import { placeOf, topicOf } from "../protocol/topic.ts";
 import type { AuthSession } from "./auth-session.ts";
 import { type AuthorizedSocket, isOpen } from "./authorized-socket.ts";
@@ -64,30 +64,40 @@ function subscribe(
       if (isNew) auth.record("topic.joined", session, "OK", topic);
     });
   if (token === undefined) return join();
+  const joinWithGrant = (): void | Promise<void> => undoOnFailure(session, topic, join);
   const granted = grantBy(auth, session, token, topic);
-  return granted === undefined ? join() : granted.then(join);
+  return granted === undefined ? joinWithGrant() : granted.then(joinWithGrant);
 }
 
-const ACTIONS: readonly GrantedAction[] = ["read", "write", "presence"];
-
-/** What is wrong with a second token makes no difference. */
-const REFUSALS: ReadonlySet<string> = new Set(["AUTH_FAILED", "TOKEN_EXPIRED", "FORBIDDEN"]);
+/** A subscribe that fails leaves nothing granted, so there are no more grants than topics. */
+function undoOnFailure(session: AuthSession, topic: string, join: () => void | Promise<void>): void | Promise<void> {
+  const undo = (error: unknown): never => {
+    if (!session.topics.has(topic)) session.grants?.delete(topic);
+    throw error;
+  };
+  try {
+    const joined = join();
+    return joined instanceof Promise ? joined.catch(undo) : undefined;
+  } catch (error) {
+    return undo(error);
+  }
+}
 
 /** What a second token of the same user grants on this topic until it ends. Throws or rejects AUTH_FAILED for any other. */
 function grantBy(auth: MessageAuth, session: AuthSession, token: string, topic: string): void | Promise<void> {
   const { authenticator, access } = auth.ports;
-  const { principal, client, grants } = session;
+  const { principal, client } = session;
   const grant = (second: Principal): void => {
     if (second.id !== principal.id) throw new ProtocolError("AUTH_FAILED");
-    const actions = ACTIONS.filter(
+    const actions = GRANTED_ACTIONS.filter(
       (action) => access.may({ ...principal, topics: second.topics }, action, topic) === "yes",
     );
     if (actions.length === 0) return;
-    session.grants = grants ?? new Grants();
-    session.grants.set(topic, actions, second.expiresAtMs ?? Number.POSITIVE_INFINITY);
+    session.grants ??= new Grants();
+    session.grants.set(topic, actions, endOfGrant(second, auth.options.clockToleranceS));
   };
   const refuse = (error: unknown): never => {
-    if (!(error instanceof ProtocolError) || !REFUSALS.has(error.code)) throw error;
+    if (!isTokenRefusal(error)) throw error;
     auth.record("auth.failed", session, "AUTH_FAILED", topic);
     throw new ProtocolError("AUTH_FAILED");
   };

@@ -1,4 +1,5 @@
 import { isGranted } from "../access.ts";
+import { ProtocolError } from "../protocol/codes.ts";
 import type { GrantedAction, Principal } from "../protocol/principal.ts";
 import type { Connection } from "./connection.ts";
 import type { Hub } from "./hub.ts";
@@ -84,12 +85,12 @@ function drop<T>(grants: Map<string, T>, isOver: (grant: T) => boolean): string[
   return topics;
 }
 
-const ACTIONS: readonly GrantedAction[] = ["read", "write", "presence"];
+export const GRANTED_ACTIONS: readonly GrantedAction[] = ["read", "write", "presence"];
 
 /** What a second token grants on a topic by name. Where the backend has changed the user's topics, no token says anything about them. */
 export function actionsGrantedBy(hub: Hub, token: Principal, topic: string): readonly GrantedAction[] {
   const { topics } = hub.overrides.apply(token);
-  return ACTIONS.filter((action) => isGranted(topics, action, topic));
+  return GRANTED_ACTIONS.filter((action) => isGranted(topics, action, topic));
 }
 
 /** After a change of the user's permissions: what its second tokens grant now. */
@@ -106,4 +107,16 @@ export function dropGrants(connection: Connection, topic: string): void {
 
 export function freeIfEmpty(connection: Connection): void {
   if (connection.grants?.size === 0) connection.grants = null;
+}
+
+/** When the grant of a second token ends, wall clock. */
+export function endOfGrant({ expiresAtMs }: Principal, clockToleranceS: number): number {
+  return (expiresAtMs ?? Number.POSITIVE_INFINITY) + clockToleranceS * 1_000;
+}
+
+const REFUSALS: ReadonlySet<string> = new Set(["AUTH_FAILED", "TOKEN_EXPIRED", "FORBIDDEN"]);
+
+/** Something is wrong with a second token. What it is makes no difference to the client. */
+export function isTokenRefusal(error: unknown): boolean {
+  return error instanceof ProtocolError && REFUSALS.has(error.code);
 }

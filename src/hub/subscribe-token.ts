@@ -1,14 +1,11 @@
 import { ProtocolError } from "../protocol/codes.ts";
 import type { Principal } from "../protocol/principal.ts";
 import type { Connection } from "./connection.ts";
-import { actionsGrantedBy, freeIfEmpty, Grants, type TokenGrant } from "./grants.ts";
+import { actionsGrantedBy, endOfGrant, freeIfEmpty, Grants, isTokenRefusal, type TokenGrant } from "./grants.ts";
 import { principalOf } from "./guards.ts";
 import type { Hub } from "./hub.ts";
 
 /** The `token` of a `subscribe`: what a second token of the same user grants by name on that one topic, for this connection. */
-
-/** What is wrong with a token makes no difference here. */
-const REFUSALS: ReadonlySet<string> = new Set(["AUTH_FAILED", "TOKEN_EXPIRED", "FORBIDDEN"]);
 
 /**
  * Joins with what the token grants, which lasts until the token ends or the topic is left; a join that fails leaves nothing granted. Throws
@@ -52,12 +49,11 @@ function grantOf(hub: Hub, connection: Connection, second: Principal, topic: str
   hub.metrics.authentications.add("OK");
   const actions = actionsGrantedBy(hub, second, topic);
   if (actions.length === 0) return undefined;
-  const untilMs = (second.expiresAtMs ?? Number.POSITIVE_INFINITY) + hub.options.clockToleranceS * 1_000;
-  return { actions, untilMs, token: second };
+  return { actions, untilMs: endOfGrant(second, hub.options.clockToleranceS), token: second };
 }
 
 function refuse(hub: Hub, connection: Connection, topic: string, error: unknown): never {
-  if (!(error instanceof ProtocolError) || !REFUSALS.has(error.code)) throw error;
+  if (!isTokenRefusal(error)) throw error;
   hub.metrics.authentications.add("AUTH_FAILED");
   hub.trail.record("auth.failed", connection, "refused", "AUTH_FAILED", { topic });
   throw new ProtocolError("AUTH_FAILED");

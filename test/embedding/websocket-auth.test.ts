@@ -148,6 +148,26 @@ describe("authorizeMessage", () => {
     });
   });
 
+  test("takes a second token as long as the first: until its end and the tolerance", async () => {
+    const peer = await started().connect(JWT);
+    const jwt = token({ sub: "123", exp: Math.floor(Date.now() / 1_000) - 1, topics: { "conversation:7": ["read"] } });
+    expect(await answer(peer, { type: "subscribe", topic: "conversation:7", token: jwt })).toMatchObject({
+      type: "subscribed",
+    });
+  });
+
+  test("a second token grants nothing where the subscribe fails", async () => {
+    const peer = await started({ jwtSecret: SECRET, maxTopicsPerConnection: 1 }).connect(JWT);
+    await answer(peer, { type: "subscribe", topic: "room:lobby" });
+    const jwt = token({ sub: "123", topics: { "conversation:7": ["read", "write"] } });
+    expect(await answer(peer, { type: "subscribe", topic: "conversation:7", token: jwt })).toMatchObject({
+      code: "TOPIC_LIMIT",
+    });
+    expect(await answer(peer, { type: "publish", topic: "conversation:7", event: "x" })).toMatchObject({
+      code: "FORBIDDEN",
+    });
+  });
+
   test("publishes to the members of a room, the sender included, with who it was", async () => {
     const app = started();
     const [ada, bob] = [await app.connect(JWT), await app.connect(token({ sub: 7, username: "bob" }))];
