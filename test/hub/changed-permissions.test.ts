@@ -214,7 +214,7 @@ describe("where an authorizer decides", () => {
     expect(connection.rooms).toHaveLength(3);
     socket.take();
     const reach = set(rig, "ada", { roles: ["guest"] });
-    expect(authorizer.asked.map(({ roles }) => roles)).toEqual([["guest"], ["guest"], ["guest"]]);
+    expect(authorizer.open.map(({ principal }) => principal.roles)).toEqual([["guest"], ["guest"], ["guest"]]);
     authorizer.answerAll((topic) => topic !== "doc:2");
     expect(await reach).toEqual({ connections: 1, lost: 1 });
     expect(socket.take()).toMatchObject([{ type: "unsubscribed", topic: "doc:2", code: "FORBIDDEN" }]);
@@ -227,7 +227,7 @@ describe("where an authorizer decides", () => {
     void set(rig, "ada", { roles: ["guest"] });
     authorizer.answerAll(() => true);
     await rig.settle();
-    expect([socket.take(), authorizer.asked.map(({ roles }) => roles)]).toEqual([[], [["guest"]]]);
+    expect([socket.take(), authorizer.open.map(({ principal }) => principal.roles)]).toEqual([[], [["guest"]]]);
     authorizer.answerAll(() => false);
     await rig.settle();
     expect(socket.take()).toMatchObject([{ type: "error", code: "FORBIDDEN" }]);
@@ -242,7 +242,7 @@ describe("where an authorizer decides", () => {
     await rig.settle();
     const changed = set(rig, "ada", { roles: [] });
     const cleared = clearPermissions(rig.hub, "ada", BACKEND);
-    const [first, second] = authorizer.asked.splice(0);
+    const [first, second] = authorizer.open.splice(0);
     first?.answer(false);
     second?.answer(true);
     await rig.settle();

@@ -4,7 +4,7 @@ import { compileAccess, DEFAULT_ACCESS } from "../../src/access.ts";
 import type { HubOptions } from "../../src/hub/ports.ts";
 import { recheck } from "../../src/hub/recheck.ts";
 import { claims, signed } from "../auth/tokens.ts";
-import { Asked } from "../support/asked.ts";
+import { HeldAuthorizer } from "../support/authorizer.ts";
 import { HubRig, passing } from "../support/hub.ts";
 import { principal } from "../support/principal.ts";
 
@@ -12,13 +12,19 @@ import { principal } from "../support/principal.ts";
 
 type Member = ReturnType<HubRig["connect"]>;
 
-function rigWith(asked: Asked, options: Partial<HubOptions> = {}): HubRig {
+function rigWith(asked: HeldAuthorizer, options: Partial<HubOptions> = {}): HubRig {
   const access = compileAccess({ ...DEFAULT_ACCESS, hasAuthorizer: true });
   return new HubRig(options, undefined, {}, { access, authorizer: asked });
 }
 
 /** Sends the frame and lets the authorizer answer every question that it causes. */
-async function askedBy(rig: HubRig, asked: Asked, member: Member, frame: object, isAllowed: boolean): Promise<object> {
+async function askedBy(
+  rig: HubRig,
+  asked: HeldAuthorizer,
+  member: Member,
+  frame: object,
+  isAllowed: boolean,
+): Promise<object> {
   rig.receive(member.connection, { ...frame });
   await rig.settle();
   while (asked.open.length > 0) {
@@ -28,7 +34,7 @@ async function askedBy(rig: HubRig, asked: Asked, member: Member, frame: object,
   return member.socket.take().at(-1) ?? {};
 }
 
-async function joined(rig: HubRig, asked: Asked, userId: string, topic: string): Promise<Member> {
+async function joined(rig: HubRig, asked: HeldAuthorizer, userId: string, topic: string): Promise<Member> {
   const member = rig.connect(userId);
   await askedBy(rig, asked, member, { type: "subscribe", topic }, true);
   return member;
@@ -50,7 +56,7 @@ describe("an authorizer", () => {
   ];
 
   test.each(frames)("decides on %s %j", async (type, fields, questions, allowed, code) => {
-    const asked = new Asked();
+    const asked = new HeldAuthorizer();
     const rig = rigWith(asked);
     const yes = await askedBy(rig, asked, rig.connect("ada"), { type, ...fields }, true);
     expect(yes).toMatchObject({ type: allowed });
@@ -59,7 +65,7 @@ describe("an authorizer", () => {
   });
 
   test("decides on the topics that the token and the rules would allow, and not on what a user receives anyway", async () => {
-    const asked = new Asked();
+    const asked = new HeldAuthorizer();
     const rig = rigWith(asked);
     const topics = new Map([["conversation:5", ["read"] as const]]);
     const ada = rig.connect("ada", undefined, { topics });
@@ -73,7 +79,7 @@ describe("an authorizer", () => {
   });
 
   test("is not asked for what members see, nor for what has the wrong form", async () => {
-    const asked = new Asked();
+    const asked = new HeldAuthorizer();
     const rig = rigWith(asked);
     const ada = await joined(rig, asked, "ada", "conversation:5");
     const before = asked.all.length;
@@ -84,7 +90,7 @@ describe("an authorizer", () => {
   });
 
   test("may let somebody read another user's topic, who then gets its messages, each once", async () => {
-    const asked = new Asked();
+    const asked = new HeldAuthorizer();
     const rig = rigWith(asked);
     const admin = await joined(rig, asked, "admin", "user:bob");
     const bob = rig.connect("bob");
@@ -115,7 +121,7 @@ describe("an authorizer", () => {
   });
 
   test("that denies is in the audit log with user and topic", async () => {
-    const asked = new Asked();
+    const asked = new HeldAuthorizer();
     const rig = rigWith(asked);
     await askedBy(rig, asked, rig.connect("ada"), { type: "join_room", roomSlug: "r" }, false);
     expect(rig.audit.at(-1)).toMatchObject({
@@ -130,7 +136,7 @@ describe("an authorizer", () => {
 
 describe("an answer", () => {
   test.each([true, false])("of %p is kept for a minute, for this connection, action and topic", async (isAllowed) => {
-    const asked = new Asked();
+    const asked = new HeldAuthorizer();
     const rig = rigWith(asked);
     const ada = rig.connect("ada");
     const publish = { type: "publish", topic: "game:1", event: "moved" };
@@ -147,7 +153,7 @@ describe("an answer", () => {
   });
 
   test("that did not come denies for a second", async () => {
-    const asked = new Asked();
+    const asked = new HeldAuthorizer();
     const rig = rigWith(asked);
     const ada = rig.connect("ada");
     const join = { type: "join_room", roomSlug: "r" };
@@ -163,7 +169,7 @@ describe("an answer", () => {
   });
 
   test("is forgotten when 256 later ones are kept", async () => {
-    const asked = new Asked();
+    const asked = new HeldAuthorizer();
     const rig = rigWith(asked, { messagesPerSecond: 1_000, messageBurst: 1_000 });
     const ada = rig.connect("ada");
     const publish = (name: number) =>
@@ -177,7 +183,7 @@ describe("an answer", () => {
   });
 
   test("is timed once for each question, however long it took", async () => {
-    const asked = new Asked();
+    const asked = new HeldAuthorizer();
     const rig = rigWith(asked);
     const ada = rig.connect("ada");
     rig.receive(ada.connection, { type: "join_room", roomSlug: "r" });
@@ -191,7 +197,7 @@ describe("an answer", () => {
 
 describe("while the authorizer is asked", () => {
   test("the frames behind the question wait, in their order", async () => {
-    const asked = new Asked();
+    const asked = new HeldAuthorizer();
     const rig = rigWith(asked);
     const ada = rig.connect("ada");
     rig.receive(ada.connection, { type: "join_room", roomSlug: "r", id: 1 });
@@ -211,7 +217,7 @@ describe("while the authorizer is asked", () => {
     ["publish", { type: "publish", topic: "game:1", event: "moved" }],
     ["join", { type: "subscribe", topic: "game:1" }],
   ])("a connection that ends does not %s any more, whatever the answer", async (_what, frame) => {
-    const asked = new Asked();
+    const asked = new HeldAuthorizer();
     const rig = rigWith(asked);
     const witness = await joined(rig, asked, "bob", "game:1");
     for (const isAllowed of [true, false]) {
@@ -229,7 +235,7 @@ describe("while the authorizer is asked", () => {
   });
 
   test("a change of the permissions makes it ask again, and the answer about those of before counts for nothing", async () => {
-    const asked = new Asked();
+    const asked = new HeldAuthorizer();
     const rig = rigWith(asked);
     const ada = rig.connect("ada");
     rig.receive(ada.connection, { type: "join_room", roomSlug: "r" });
@@ -249,7 +255,7 @@ describe("while the authorizer is asked", () => {
   });
 
   test("a change that is taken back makes it ask again, too", async () => {
-    const asked = new Asked();
+    const asked = new HeldAuthorizer();
     const rig = rigWith(asked);
     const ada = rig.connect("ada");
     const first = ada.connection.principal;
@@ -269,7 +275,7 @@ describe("while the authorizer is asked", () => {
   });
 
   test("whether a message may be written, its sender can be taken out of the room: then it is none of its members", async () => {
-    const asked = new Asked();
+    const asked = new HeldAuthorizer();
     const rig = rigWith(asked);
     const ada = await joined(rig, asked, "ada", "room:r");
     const bob = await joined(rig, asked, "bob", "room:r");
@@ -282,7 +288,7 @@ describe("while the authorizer is asked", () => {
   });
 
   test("a refresh waits its turn and then asks for each topic of the connection", async () => {
-    const asked = new Asked();
+    const asked = new HeldAuthorizer();
     const rig = rigWith(asked);
     const ada = await joined(rig, asked, "alice", "room:a");
     const token = signed(claims({ sub: "alice", role: "guest" }));
@@ -306,8 +312,8 @@ describe("while the authorizer is asked", () => {
 describe("a change of permissions", () => {
   const changed = principal({ id: "ada", roles: ["guest"] });
 
-  async function inMany(count: number): Promise<{ asked: Asked; rig: HubRig; ada: Member }> {
-    const asked = new Asked();
+  async function inMany(count: number): Promise<{ asked: HeldAuthorizer; rig: HubRig; ada: Member }> {
+    const asked = new HeldAuthorizer();
     const rig = rigWith(asked);
     const ada = rig.connect("ada");
     for (let name = 0; name < count; name += 1) {

@@ -84,8 +84,8 @@ describe("a refresh", () => {
     socket.take();
     rig.receive(connection, { type: "refresh", token: signed(claims({ sub: "ada", follows: ["x", "y"] })) });
     rig.receive(connection, { type: "ping" });
-    expect(authorizer.asked.map(({ topic }) => topic)).toEqual(["doc:1", "doc:2"]);
-    const [first, second] = authorizer.asked.splice(0);
+    expect(authorizer.open.map(({ topic }) => topic)).toEqual(["doc:1", "doc:2"]);
+    const [first, second] = authorizer.open.splice(0);
     second?.answer(true);
     await rig.settle();
     expect(socket.take()).toEqual([]);

@@ -1,19 +1,38 @@
 import type { Authorizer } from "../../src/hub/permission.ts";
+import type { GrantedAction, Principal } from "../../src/protocol/principal.ts";
 
-/** Answers when a test lets it: what it was asked waits in order. */
+/** An authorizer that answers when the test does. */
+
+interface HeldQuestion {
+  readonly principal: Principal;
+  readonly action: GrantedAction;
+  readonly topic: string;
+  answer(isAllowed: boolean): void;
+  fail(): void;
+}
+
 export class HeldAuthorizer implements Authorizer {
-  readonly asked: {
-    readonly topic: string;
-    readonly roles: readonly string[];
-    answer: (isAllowed: boolean) => void;
-  }[] = [];
+  /** Without an answer yet, oldest first. */
+  readonly open: HeldQuestion[] = [];
+  /** All that were ever asked: `read room:a`. */
+  readonly all: string[] = [];
 
-  check: Authorizer["check"] = ({ roles }, _action, topic) => {
-    return new Promise((resolve) => this.asked.push({ topic, roles, answer: resolve }));
-  };
+  check(principal: Principal, action: GrantedAction, topic: string): Promise<boolean> {
+    const { promise, resolve, reject } = Promise.withResolvers<boolean>();
+    this.all.push(`${action} ${topic}`);
+    this.open.push({ principal, action, topic, answer: resolve, fail: () => reject(new Error("away")) });
+    return promise;
+  }
+
+  /** The oldest question without an answer. */
+  next(): HeldQuestion {
+    const question = this.open.shift();
+    if (question === undefined) throw new Error("nothing is asked");
+    return question;
+  }
 
   /** Answers everything that waits. */
   answerAll(isAllowed: (topic: string) => boolean): void {
-    for (const { topic, answer } of this.asked.splice(0)) answer(isAllowed(topic));
+    for (const question of this.open.splice(0)) question.answer(isAllowed(question.topic));
   }
 }
