@@ -108,21 +108,7 @@ export function createApi(ports: ApiPorts): Api {
 
   const callers = new Callers(ports.callers);
   const login = loginOf(ports);
-  const streams = new Streams({ ...ports, maxBytes: ports.maxStreamBytes });
-  const routes: Route[] = [
-    ...documentRoutes(() => routes),
-    ...healthRoutes(ports.readiness, () => clock.now()),
-    ...metricsRoutes(ports.metrics),
-    ...statsRoutes(ports.stats, () => clock.now()),
-    ...(login === null ? [] : login.routes(ports.accounts?.canRegister === true)),
-    ...ticketRoutes(ports.tickets),
-    ...revocationRoutes(ports.revocation),
-    ...permissionRoutes(ports.permissions),
-    ...publishRoutes(ports.backend),
-    ...userRoutes(ports.backend),
-    ...topicRoutes(ports.directory),
-    ...streams.routes(),
-  ];
+  const routes = routesOf(ports, login);
   const calls = new CallRecorder(ports);
   app.get("/", (context) => context.text(ROOT_PAGE));
   for (const route of routes) {
@@ -159,6 +145,27 @@ export function createApi(ports: ApiPorts): Api {
       login?.sweep();
     },
   };
+}
+
+/** All there are, in the order of the documentation. */
+function routesOf(ports: ApiPorts, login: Login | null): readonly Route[] {
+  const streams = new Streams({ ...ports, maxBytes: ports.maxStreamBytes });
+  const now = (): number => ports.clock.now();
+  const routes: Route[] = [
+    ...documentRoutes(() => routes),
+    ...healthRoutes(ports.readiness, now),
+    ...metricsRoutes(ports.metrics),
+    ...statsRoutes(ports.stats, now),
+    ...(login === null ? [] : login.routes(ports.accounts?.canRegister === true)),
+    ...ticketRoutes(ports.tickets),
+    ...revocationRoutes(ports.revocation),
+    ...permissionRoutes(ports.permissions),
+    ...publishRoutes(ports.backend),
+    ...userRoutes(ports.backend),
+    ...topicRoutes(ports.directory),
+    ...streams.routes(),
+  ];
+  return routes;
 }
 
 function loginOf({ accounts, clock, audit }: ApiPorts): Login | null {

@@ -1,14 +1,9 @@
-import { compileAccess, DEFAULT_ACCESS } from "../../src/access.ts";
 import { type Api, createApi } from "../../src/api/app.ts";
-import { createOriginPolicy } from "../../src/auth/origin.ts";
-import { findCredential } from "../../src/auth/sources.ts";
-import { Addresses } from "../../src/hub/address.ts";
 import { ProtocolError } from "../../src/protocol/codes.ts";
-import { authenticatorWith } from "../auth/tokens.ts";
 import { Answers } from "../support/answers.ts";
 import { FakeClock } from "../support/clock.ts";
-import { hubPorts } from "./hub-ports.ts";
 import { HubRig, passing } from "../support/hub.ts";
+import { callerPorts, defaultPorts } from "./default-ports.ts";
 
 export const API_KEY = "the-key-of-the-backend";
 
@@ -35,25 +30,11 @@ export class BackendRig {
         : broker,
     );
     this.api = createApi({
-      accounts: null,
-      callers: {
-        apiKey: API_KEY,
-        authenticator: authenticatorWith(),
-        access: compileAccess(DEFAULT_ACCESS),
-        origins: createOriginPolicy([]),
-        findCredential: (view) => findCredential(view, { cookieName: "access_token", tokenInQuery: true }, true),
-      },
-      addresses: new Addresses({ trustedProxies: [], forwardedHeader: "x-forwarded-for" }, () => {}),
-      allowedOrigins: [],
-      ...hubPorts(this.hub, this.clock),
+      ...defaultPorts(this.hub, this.clock),
+      callers: callerPorts(this.clock, { apiKey: API_KEY }),
       maxStreamBytes,
-      metrics: { token: null, open: false, render: () => Promise.resolve(""), contentType: "" },
-      readiness: () => ({ ready: true, reasons: [], degraded: [] }),
-      clock: this.clock,
       audit: (event) => this.audited.push(event),
       logFailure: (error) => this.failures.push(error),
-      countError: () => undefined,
-      countCall: () => undefined,
     });
   }
 

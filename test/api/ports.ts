@@ -7,20 +7,17 @@ import type { Peer } from "../../src/api/route.ts";
 import type { IssuedToken } from "../../src/api/login.ts";
 import { type Account, type Accounts, openAccounts } from "../../src/auth/accounts.ts";
 import type { PasswordOptions } from "../../src/auth/passwords.ts";
-import { createOriginPolicy } from "../../src/auth/origin.ts";
-import { findCredential } from "../../src/auth/sources.ts";
-import { compileAccess, DEFAULT_ACCESS } from "../../src/access.ts";
-import { authenticatorWith } from "../auth/tokens.ts";
-import { Addresses } from "../../src/hub/address.ts";
 import type { AuditEvent } from "../../src/observe/audit.ts";
 import { Answers } from "../support/answers.ts";
 import { FakeClock } from "../support/clock.ts";
-import { hubPorts } from "./hub-ports.ts";
 import { HubRig } from "../support/hub.ts";
+import { callerPorts, defaultPorts } from "./default-ports.ts";
 
 export const CHEAP: PasswordOptions = { cost: { memoryKiB: 64, iterations: 1 } };
 export const SECRET = new TextEncoder().encode("the secret that the tests sign with");
 export const NOW_MS = Date.UTC(2026, 0, 1);
+
+const APP = "https://app.example";
 
 const OTHER_PEER: Peer = { address: "192.0.2.200", holdOpen() {}, letGo() {} };
 
@@ -50,21 +47,10 @@ export class Rig {
     this.#directory = directory;
     this.store = store;
     this.api = createApi({
+      ...defaultPorts(this.hub, this.clock),
       accounts: { store, canRegister: true, issueToken },
-      callers: {
-        apiKey: null,
-        authenticator: authenticatorWith({}, this.clock),
-        access: compileAccess(DEFAULT_ACCESS),
-        origins: createOriginPolicy(["https://app.example"]),
-        findCredential: (view) => findCredential(view, { cookieName: "access_token", tokenInQuery: true }, true),
-      },
-      ...hubPorts(this.hub, this.clock),
-      addresses: new Addresses({ trustedProxies: ["10.0.0.1"], forwardedHeader: "x-forwarded-for" }, () => {}),
-      allowedOrigins: ["https://app.example"],
-      maxStreamBytes: 1_048_576,
-      metrics: { token: null, open: true, render: async () => "up 1\n", contentType: "text/plain; version=0.0.4" },
-      readiness: () => ({ ready: true, reasons: [], degraded: [] }),
-      clock: this.clock,
+      callers: callerPorts(this.clock, { allowedOrigins: [APP] }),
+      allowedOrigins: [APP],
       audit: (event) => this.audited.push(event),
       logFailure: (error, correlationId) => this.failures.push({ error, correlationId }),
       countError: (code) => this.counted.push(code),

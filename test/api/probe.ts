@@ -1,21 +1,17 @@
 import { Hono } from "hono";
-import { compileAccess, DEFAULT_ACCESS } from "../../src/access.ts";
 import { CallRecorder } from "../../src/api/calls.ts";
 import { Callers } from "../../src/api/callers.ts";
 import { errorResponse, toProtocolError } from "../../src/api/errors.ts";
 import { answerRoute, type Peer, type Route } from "../../src/api/route.ts";
-import { createOriginPolicy } from "../../src/auth/origin.ts";
-import { findCredential } from "../../src/auth/sources.ts";
-import { Addresses } from "../../src/hub/address.ts";
 import type { AuditEvent } from "../../src/observe/audit.ts";
-import { authenticatorWith, NOW_S, signed } from "../auth/tokens.ts";
+import { NOW_S, signed } from "../auth/tokens.ts";
 import { FakeClock } from "../support/clock.ts";
+import { addressesBehindProxy, callerPorts } from "./default-ports.ts";
 
 /** Routes that a test makes up, behind the real parts that stand in front of every route. */
 
 export const API_KEY = "kN4vQ8-the-key-of-the-backend-xW2";
 export const APP = "https://app.example";
-const PROXY = "10.0.0.1";
 
 interface Env {
   Bindings: { peer: Peer };
@@ -28,14 +24,8 @@ export class Probe {
 
   constructor(routes: readonly Route[], apiKey: string | null = API_KEY, allowedOrigins: readonly string[] = [APP]) {
     const clock = new FakeClock();
-    const addresses = new Addresses({ trustedProxies: [PROXY], forwardedHeader: "x-forwarded-for" }, () => {});
-    const callers = new Callers({
-      apiKey,
-      authenticator: authenticatorWith({}, clock),
-      access: compileAccess(DEFAULT_ACCESS),
-      origins: createOriginPolicy(allowedOrigins),
-      findCredential: (view) => findCredential(view, { cookieName: "access_token", tokenInQuery: true }, true),
-    });
+    const addresses = addressesBehindProxy();
+    const callers = new Callers(callerPorts(clock, { apiKey, allowedOrigins }));
     const calls = new CallRecorder({ audit: (event) => this.audited.push(event), countCall() {} });
     for (const route of routes) {
       this.#app.on(route.method, route.path.replace(/\{(\w+)\}/g, ":$1"), (context) => {
