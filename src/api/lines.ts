@@ -51,6 +51,10 @@ export class Lines {
   }
 
   #take(): string {
+    if (this.#parts.length === 0) {
+      this.#isFirst = false;
+      return "";
+    }
     const bytes = Buffer.concat(this.#parts);
     this.#parts = [];
     this.#bytes = 0;

@@ -30,6 +30,8 @@ interface BodyReader {
 const ITEMS: Rate = { perSecond: 200, burst: 200 };
 const MAX_SILENCE_MS = 30_000;
 const MAX_DURATION_MS = 600_000;
+/** Bytes after which others have their turn: a body of nothing but ends of lines took the loop for most of a second. */
+const TURN_BYTES = 16_384;
 
 /** One body whose items are published as they arrive, each after the one before. */
 export class StreamRun {
@@ -40,6 +42,7 @@ export class StreamRun {
   #reader: BodyReader | null = null;
   #hasStopped = false;
   #bytes = 0;
+  #bytesInTurn = 0;
   /** Monotonic: when the last line was done with. */
   #lastLineMs: number;
   published = 0;
@@ -82,9 +85,20 @@ export class StreamRun {
       const { maxBytes } = this.#ports;
       if (this.#bytes > maxBytes) throw new ProtocolError("MESSAGE_TOO_LARGE", { limit: maxBytes });
       const linesBefore = this.#items.lineCount;
-      await this.#publishAll(this.#items.push(chunk));
+      for (let at = 0; at < chunk.length && !this.#items.isEnded; at += TURN_BYTES) {
+        await this.#publishAll(this.#items.push(chunk.subarray(at, at + TURN_BYTES)));
+        await this.#turn(Math.min(TURN_BYTES, chunk.length - at));
+      }
       if (this.#items.lineCount > linesBefore) this.#lastLineMs = this.#ports.clock.monotonic();
     }
+  }
+
+  /** Also between chunks: those that are here already are read without a wait. */
+  async #turn(bytes: number): Promise<void> {
+    this.#bytesInTurn += bytes;
+    if (this.#bytesInTurn < TURN_BYTES) return;
+    this.#bytesInTurn = 0;
+    await new Promise((resolve) => setImmediate(resolve));
   }
 
   /** Null at the end. */

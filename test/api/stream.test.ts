@@ -214,6 +214,18 @@ test("a stream that is too fast is slowed down to 200 items a second, in order, 
   expect(datas()).toEqual(lines.map(Number));
 });
 
+test("a body of nothing but ends of lines leaves others their turn", async () => {
+  let turns = 0;
+  const count = (): void => {
+    turns += 1;
+    counting = setImmediate(count);
+  };
+  let counting = setImmediate(count);
+  expect(await whole("\n".repeat(320 * 1_024))).toEqual([200, { published: 0 }]);
+  clearImmediate(counting);
+  expect(turns).toBeGreaterThanOrEqual(20);
+});
+
 test("more streams than a node may have at once are 503, until one ends", async () => {
   const running = Array.from({ length: MAX_STREAMS }, () => start());
   const { answer } = start();
