@@ -57,6 +57,8 @@ export function apiOf({
         hasPermission: (bearer, name) => hub.access.hasPermission(hub.overrides.apply(bearer), name),
       },
       findCredential: (view) => findCredential(view, config, true),
+      hasEnded: ({ expiresAtMs }) =>
+        expiresAtMs !== null && clock.now() >= expiresAtMs + config.clockToleranceS * 1_000,
     },
     tickets,
     revocation: { revoke: (order, actor) => revoke(hub, order, actor) },

@@ -18,7 +18,9 @@ export type Caller =
 export interface CallerPorts {
   /** Null: only tokens with `system.publish` call the API. */
   readonly apiKey: string | null;
-  readonly authenticator: Pick<Authenticator, "verify">;
+  readonly authenticator: Pick<Authenticator, "verify" | "isRefused">;
+  /** Whether a token that was good before has ended by now. */
+  readonly hasEnded: (principal: Principal) => boolean;
   readonly access: Pick<Permissions, "hasPermission">;
   readonly origins: OriginPolicy;
   /** Header or cookie. Throws BAD_REQUEST. */
@@ -70,6 +72,15 @@ export class Callers {
     const permission = access === "open" ? null : PERMISSIONS[access];
     if (permission === null || caller.kind !== "user") return;
     if (!this.#ports.access.hasPermission(caller.principal, permission)) throw new ProtocolError("FORBIDDEN");
+  }
+
+  /** Whether it might call the route now, for what takes long. Throws AUTH_FAILED (revoked meanwhile), TOKEN_EXPIRED, FORBIDDEN. */
+  requireStanding(caller: Caller, access: Access): void {
+    if (caller.kind !== "user") return;
+    const { authenticator, hasEnded } = this.#ports;
+    if (authenticator.isRefused(caller.principal)) throw new ProtocolError("AUTH_FAILED");
+    if (hasEnded(caller.principal)) throw new ProtocolError("TOKEN_EXPIRED");
+    this.requirePermission(caller, access);
   }
 
   /** A cookie is never the key: browsers send it unasked. */

@@ -56,7 +56,9 @@ export interface Call<P, Q, B> {
   readonly caller: Caller;
   readonly params: P;
   readonly query: Q;
-  /** Reads the body. Rejects UNSUPPORTED_MEDIA_TYPE, MESSAGE_TOO_LARGE, BAD_REQUEST. */
+  /** To be asked again by what takes long: throws when the caller would be turned away by now. */
+  readonly requireStanding: () => void;
+  /** Reads the body. Rejects UNSUPPORTED_MEDIA_TYPE, MESSAGE_TOO_LARGE, BAD_REQUEST, and as `requireStanding`. */
   readonly body: () => Promise<B>;
 }
 
@@ -66,6 +68,7 @@ export interface Incoming {
   readonly peer: Peer;
   readonly client: ClientAddress;
   readonly caller: Caller;
+  readonly requireStanding: () => void;
 }
 
 export interface Route extends About {
@@ -92,10 +95,13 @@ export function route<P, Q, B>(definition: Definition<P, Q, B>): Route {
         ...incoming,
         params: parsed(params, pathParameters(path, url.pathname)),
         query: parsed(query, queryOf(url)),
-        body() {
+        async body() {
           if (body === null) throw new Error("a route without a body asked for it");
           requireJson(incoming.request);
-          return jsonBody(incoming.request, body, MAX_BODY_BYTES);
+          const read = await jsonBody(incoming.request, body, MAX_BODY_BYTES);
+          // A body may take as long as its sender likes to.
+          incoming.requireStanding();
+          return read;
         },
       });
     },
@@ -145,14 +151,16 @@ export interface Outcome {
 export async function answerRoute(
   { access, method, answer }: Route,
   callers: Callers,
-  incoming: Omit<Incoming, "caller">,
+  incoming: Omit<Incoming, "caller" | "requireStanding">,
   told: (outcome: Outcome) => void,
 ): Promise<Response> {
   let caller: Caller = NOBODY;
   try {
     caller = await callers.identify(incoming.request, incoming.client, access, method !== "GET");
     callers.requirePermission(caller, access);
-    const response = await answer({ ...incoming, caller });
+    const known = caller;
+    const requireStanding = (): void => callers.requireStanding(known, access);
+    const response = await answer({ ...incoming, caller, requireStanding });
     told({ code: "OK", caller });
     return response;
   } catch (error) {

@@ -18,6 +18,8 @@ export interface StreamRunPorts {
   readonly clock: Clock;
   /** Bytes of the whole body. */
   readonly maxBytes: number;
+  /** Throws when who began the stream may not go on with it. */
+  readonly requireStanding: () => void;
 }
 
 /** What is used of a stream's reader. */
@@ -57,7 +59,7 @@ export class StreamRun {
 
   /**
    * Settles at the end of the body, or at the end that it announces. Rejects BAD_REQUEST for a bad item, a body that breaks off, and one
-   * that is silent or goes on for too long; MESSAGE_TOO_LARGE; and as `Backend.publish`. What was published by then stays so.
+   * that is silent or goes on for too long; MESSAGE_TOO_LARGE; as `requireStanding`; and as `Backend.publish`. What was published by then stays so.
    */
   async run(body: ReadableStream<Uint8Array>, gone: AbortSignal): Promise<void> {
     const stop = (): void => this.#stop();
@@ -148,6 +150,7 @@ export class StreamRun {
 
   #check(): void {
     if (this.#hasStopped) throw new ProtocolError("BAD_REQUEST");
+    this.#ports.requireStanding();
   }
 
   /** Also ends the read that waits. */

@@ -49,7 +49,7 @@ export class Streams {
     ];
   }
 
-  async #answer({ request, peer, params, query }: StreamCall): Promise<Response> {
+  async #answer({ request, peer, params, query, requireStanding }: StreamCall): Promise<Response> {
     const type = streamTypeOf(request.headers.get("content-type"));
     if (type === null) throw new ProtocolError("UNSUPPORTED_MEDIA_TYPE");
     const { backend, maxBytes } = this.#ports;
@@ -61,7 +61,7 @@ export class Streams {
     if (this.#running >= MAX_STREAMS) throw new ProtocolError("OVERLOADED");
     if (request.body === null) return Response.json({ published: 0 });
     const target: StreamTarget = { topic: params.topic, event: query.event, idPrefix: query.messageId };
-    const run = new StreamRun(this.#ports, target, new StreamItems(type));
+    const run = new StreamRun({ ...this.#ports, requireStanding }, target, new StreamItems(type));
     this.#running += 1;
     peer.holdOpen();
     try {

@@ -68,6 +68,7 @@ function callers(apiKey: string | null): CallerPorts {
     access: compileAccess(DEFAULT_ACCESS),
     origins: createOriginPolicy([]),
     findCredential: (view) => findCredential(view, { cookieName: "access_token", tokenInQuery: true }, true),
+    hasEnded: () => false,
   };
 }
 

@@ -29,6 +29,7 @@ export function callerPorts(
     access: compileAccess(DEFAULT_ACCESS),
     origins: createOriginPolicy(allowedOrigins),
     findCredential: (view) => findCredential(view, { cookieName: "access_token", tokenInQuery: true }, true),
+    hasEnded: () => false,
   };
 }
 

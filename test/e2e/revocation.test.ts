@@ -1,5 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { FakeClock } from "../support/clock.ts";
 import { TestNode, token } from "../support/node.ts";
+import type { RawPeer } from "../support/peer.ts";
 
 /** Tokens that end before their time, and permissions that change, against a running node. */
 
@@ -92,6 +94,66 @@ describe("revoking", () => {
     ]);
     expect(records.filter(({ event }) => event === "connection.closed")).toMatchObject([{ userId: "ada", code: 4003 }]);
     expect(JSON.stringify(records)).not.toContain("canary");
+  });
+});
+
+describe("a request of an administrator that goes on", () => {
+  /** Its body is open when this returns: what follows is sent as chunks. */
+  async function begin(path: string, type: string, claims: Record<string, unknown> = {}): Promise<RawPeer> {
+    const peer = await node.peer();
+    const jwt = token({ sub: "eve", role: "admin", jti: "j1", ...claims });
+    const head = [`POST ${path} HTTP/1.1`, "Host: localhost", `Authorization: Bearer ${jwt}`, `Content-Type: ${type}`];
+    peer.writeRaw(`${[...head, "Transfer-Encoding: chunked"].join("\r\n")}\r\n\r\n`);
+    return peer;
+  }
+
+  const write = (peer: RawPeer, text: string): void => peer.writeRaw(`${text.length.toString(16)}\r\n${text}\r\n`);
+
+  async function streaming(claims: Record<string, unknown> = {}): Promise<{ peer: RawPeer; reader: RawPeer }> {
+    const reader = await node.member("reader", "r");
+    const peer = await begin("/api/stream/room:r", "application/x-ndjson", claims);
+    write(peer, "1\n");
+    expect(await reader.jsonOfType("token")).toMatchObject({ data: 1 });
+    return { peer, reader };
+  }
+
+  test.each([
+    ["its token is revoked", () => revoke({ jti: "j1" }), 401, "AUTH_FAILED"],
+    ["the user may publish no more", () => order("PUT", "/api/users/eve/permissions", { roles: [] }), 403, "FORBIDDEN"],
+  ])("a stream publishes nothing more once %s", async (_what, end, status, code) => {
+    const { peer, reader } = await streaming();
+    await end();
+    write(peer, "2\n");
+    const answer = await peer.response();
+    expect([answer.status, JSON.parse(answer.body)]).toMatchObject([status, { code, published: 1 }]);
+    reader.send({ type: "ping" });
+    expect((await reader.json())["type"]).toBe("pong");
+  });
+
+  test("a stream publishes nothing more once its token has ended, with the tolerance of the clocks", async () => {
+    await node.stop();
+    const clock = new FakeClock(Date.now());
+    node = await TestNode.start({}, { clock });
+    const { peer, reader } = await streaming({ exp: Math.floor(clock.now() / 1_000) + 10 });
+    clock.advance(13_000);
+    write(peer, "2\n");
+    expect(await reader.jsonOfType("token")).toMatchObject({ data: 2 });
+    clock.advance(3_000);
+    write(peer, "3\n");
+    const answer = await peer.response();
+    expect([answer.status, JSON.parse(answer.body)]).toMatchObject([401, { code: "TOKEN_EXPIRED", published: 2 }]);
+  });
+
+  test("an order whose body comes slowly is not carried out once its token is revoked", async () => {
+    const victim = await node.connect("victim");
+    const peer = await begin("/api/users/victim/disconnect", "application/json");
+    write(peer, "{");
+    await revoke({ jti: "j1" });
+    write(peer, "}");
+    peer.writeRaw("0\r\n\r\n");
+    expect((await peer.response()).status).toBe(401);
+    victim.send({ type: "ping" });
+    expect(await victim.jsonOfType("pong")).toBeDefined();
   });
 });
 
