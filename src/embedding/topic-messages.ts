@@ -1,9 +1,9 @@
 import * as v from "valibot";
-import { endOfGrant, GRANTED_ACTIONS, Grants, isTokenRefusal } from "../hub/grants.ts";
+import { endOfGrant, GRANTED_ACTIONS, Grants, isTokenRefusal, type TokenGrant } from "../hub/grants.ts";
 import { MAX_DATA_BYTES, newMessageId } from "../hub/publishing.ts";
 import { ProtocolError } from "../protocol/codes.ts";
 import { type ClientFrame, clientFrames, replyTo } from "../protocol/frames.ts";
-import type { Principal } from "../protocol/principal.ts";
+import type { GrantedAction, Principal } from "../protocol/principal.ts";
 import { placeOf, topicOf } from "../protocol/topic.ts";
 import type { AuthSession } from "./auth-session.ts";
 import { type AuthorizedSocket, isOpen } from "./authorized-socket.ts";
@@ -64,15 +64,25 @@ function subscribe(
       if (isNew) auth.record("topic.joined", session, "OK", topic);
     });
   if (token === undefined) return join();
-  const joinWithGrant = (): void | Promise<void> => undoOnFailure(session, topic, join);
-  const granted = grantBy(auth, session, token, topic);
-  return granted === undefined ? joinWithGrant() : granted.then(joinWithGrant);
+  const grant = grantBy(auth, session, token, topic);
+  if (grant instanceof Promise) return grant.then((known) => joinWith(session, known, topic, join));
+  return joinWith(session, grant, topic, join);
 }
 
-/** A subscribe that fails leaves nothing granted, so there are no more grants than topics. */
-function undoOnFailure(session: AuthSession, topic: string, join: () => void | Promise<void>): void | Promise<void> {
+type Granted = TokenGrant | undefined;
+
+/** A join that fails leaves nothing granted but what was before. */
+function joinWith(
+  session: AuthSession,
+  grant: Granted,
+  topic: string,
+  join: () => void | Promise<void>,
+): void | Promise<void> {
+  if (grant === undefined) return join();
+  const grants = (session.grants ??= new Grants());
+  const before = grants.setByToken(topic, grant);
   const undo = (error: unknown): never => {
-    if (!session.topics.has(topic)) session.grants?.delete(topic);
+    grants.setByToken(topic, session.topics.has(topic) ? before : undefined);
     throw error;
   };
   try {
@@ -84,17 +94,16 @@ function undoOnFailure(session: AuthSession, topic: string, join: () => void | P
 }
 
 /** What a second token of the same user grants on this topic until it ends. Throws or rejects AUTH_FAILED for any other. */
-function grantBy(auth: MessageAuth, session: AuthSession, token: string, topic: string): void | Promise<void> {
+function grantBy(auth: MessageAuth, session: AuthSession, token: string, topic: string): Granted | Promise<Granted> {
   const { authenticator, access } = auth.ports;
   const { principal, client } = session;
-  const grant = (second: Principal): void => {
+  const grant = (second: Principal): Granted => {
     if (second.id !== principal.id) throw new ProtocolError("AUTH_FAILED");
     const actions = GRANTED_ACTIONS.filter(
       (action) => access.may({ ...principal, topics: second.topics }, action, topic) === "yes",
     );
-    if (actions.length === 0) return;
-    session.grants ??= new Grants();
-    session.grants.set(topic, actions, endOfGrant(second, auth.options.clockToleranceS));
+    if (actions.length === 0) return undefined;
+    return { actions, untilMs: endOfGrant(second, auth.options.clockToleranceS), token: second };
   };
   const refuse = (error: unknown): never => {
     if (!isTokenRefusal(error)) throw error;

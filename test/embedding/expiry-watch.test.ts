@@ -115,6 +115,24 @@ test("a topic that only a second token gave is left when that one ends, and the 
   ]);
 });
 
+test("a token that gives another thing on the topic does not make the first one last longer", () => {
+  const rig = new Rig(null);
+  const jwt = (seconds: number, actions: string[]) =>
+    signed(claims({ exp: NOW_S + seconds, topics: { "conversation:7": actions } }));
+  rig.send({ type: "subscribe", topic: "conversation:7", token: jwt(10, ["read"]) });
+  rig.send({ type: "subscribe", topic: "conversation:7", token: jwt(3_600, ["write"]) });
+  expect(rig.socket.frames.at(-1)).toMatchObject({ type: "error", code: "FORBIDDEN" });
+  rig.clock.advance(16_000);
+  expect([...rig.socket.topics]).toEqual([]);
+});
+
+test("nothing is kept of what tokens give on topics that are not joined with them", () => {
+  const rig = new Rig(null);
+  const may = (...actions: string[]) => signed(claims({ exp: NOW_S + 3_600, topics: { "conversation:**": actions } }));
+  for (let n = 0; n < 20; n += 1) rig.send({ type: "subscribe", topic: `conversation:${n}`, token: may("write") });
+  expect([rig.session.topics.size, rig.session.grants?.size]).toEqual([0, 0]);
+});
+
 test("nothing is kept of a connection that has closed, nor of one whose access never ends", () => {
   const forever = new Rig(null);
   forever.send(ROOM);
