@@ -3,7 +3,7 @@ import { endOfGrant, GRANTED_ACTIONS, Grants, isTokenRefusal, type TokenGrant } 
 import { MAX_DATA_BYTES, newMessageId } from "../hub/publishing.ts";
 import { ProtocolError } from "../protocol/codes.ts";
 import { type ClientFrame, clientFrames, replyTo } from "../protocol/frames.ts";
-import type { GrantedAction, Principal } from "../protocol/principal.ts";
+import type { Principal } from "../protocol/principal.ts";
 import { placeOf, topicOf } from "../protocol/topic.ts";
 import type { AuthSession } from "./auth-session.ts";
 import { type AuthorizedSocket, isOpen } from "./authorized-socket.ts";
