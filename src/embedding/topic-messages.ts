@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { endOfGrant, GRANTED_ACTIONS, Grants, isTokenRefusal, type TokenGrant } from "../hub/grants.ts";
-import { MAX_DATA_BYTES, newMessageId } from "../hub/publishing.ts";
+import { encodeData, newMessageId } from "../hub/publishing.ts";
+import { eventBody } from "../protocol/codec.ts";
 import { ProtocolError } from "../protocol/codes.ts";
 import { type ClientFrame, clientFrames, replyTo } from "../protocol/frames.ts";
 import type { Principal } from "../protocol/principal.ts";
@@ -148,13 +149,13 @@ function publish(
 ): void | Promise<void> {
   const topic = topicOf(frame);
   return auth.whenAllowed(ws, session, "write", topic, () => {
-    const { event, data = null, messageId = newMessageId() } = frame;
-    const actual = Buffer.byteLength(JSON.stringify(data));
-    if (actual > MAX_DATA_BYTES) throw new ProtocolError("MESSAGE_TOO_LARGE", { limit: MAX_DATA_BYTES, actual });
+    const { event, messageId = newMessageId() } = frame;
+    const dataJson = encodeData(frame.data);
     const { wireId: userId, username } = session.principal;
     const place = placeOf(topic);
     const timestamp = auth.ports.clock.now();
-    const text = JSON.stringify({ type: event, timestamp, ...place, data, messageId, from: { userId, username } });
+    const body = eventBody({ type: event, timestamp, ...place, messageId, from: { userId, username } }, dataJson);
+    const text = `${body.json}}`; // Nothing has a position here.
     ws.publish(topic, text);
     if (ws.isSubscribed(topic)) ws.send(text);
     reply(auth, ws, { type: "published", ...replyTo(frame), ...place, messageId });

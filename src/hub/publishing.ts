@@ -38,26 +38,27 @@ export interface Published extends Position {
  */
 export function publishEvent(hub: Hub, given: EventToPublish): Published | Promise<Published> {
   const { topic, event, from } = given;
-  const data = given.data ?? null;
-  const payload = JSON.stringify(data);
-  const actual = payload.length > MAX_DATA_BYTES / 3 ? Buffer.byteLength(payload) : payload.length;
-  if (actual > MAX_DATA_BYTES) throw new ProtocolError("MESSAGE_TOO_LARGE", { limit: MAX_DATA_BYTES, actual });
+  const dataJson = encodeData(given.data);
   const messageId = given.messageId ?? newMessageId();
-  const body = eventBody({
-    type: event,
-    timestamp: hub.clock.now(),
-    ...placeOf(topic),
-    data,
-    messageId,
-    ...(from !== null && { from: { userId: from.wireId, username: from.username } }),
-  });
+  const sender = from === null ? {} : { from: { userId: from.wireId, username: from.username } };
+  const fields = { type: event, timestamp: hub.clock.now(), ...placeOf(topic), messageId, ...sender };
+  const body = eventBody(fields, dataJson);
   const identity: Identity | null =
     given.messageId === undefined
       ? null
-      : { userId: from?.id ?? BACKEND, messageId, payload: `${EVENT}${event} ${payload}` };
+      : { userId: from?.id ?? BACKEND, messageId, payload: `${EVENT}${event} ${dataJson}` };
   const position = hub.publish(topic, body, identity);
   if (position instanceof Promise) return position.then(({ offset, epoch }) => ({ messageId, offset, epoch }));
   return { messageId, offset: position.offset, epoch: position.epoch };
+}
+
+/** An event's `data` as JSON, once for its length, its identity and its frame. Throws MESSAGE_TOO_LARGE. */
+export function encodeData(data: unknown): string {
+  const json = JSON.stringify(data ?? null);
+  // A UTF-16 unit is three bytes of UTF-8 at most: short ones need not be measured.
+  const actual = json.length > MAX_DATA_BYTES / 3 ? Buffer.byteLength(json) : json.length;
+  if (actual > MAX_DATA_BYTES) throw new ProtocolError("MESSAGE_TOO_LARGE", { limit: MAX_DATA_BYTES, actual });
+  return json;
 }
 
 /** The frame `publish`. */

@@ -44,6 +44,7 @@ export function chatBody(message: ChatMessage): MessageBody {
   return { kind: "chat", json: JSON.stringify(message).slice(0, -2) };
 }
 
-export function eventBody(event: PublishedEvent): MessageBody {
-  return { kind: "event", json: JSON.stringify(event).slice(0, -1) };
+/** `dataJson` is the field `data`, which whoever measured it has encoded already. */
+export function eventBody(event: Omit<PublishedEvent, "data">, dataJson: string): MessageBody {
+  return { kind: "event", json: `${JSON.stringify(event).slice(0, -1)},"data":${dataJson}` };
 }

@@ -4,7 +4,7 @@ import { placeOf } from "../../src/protocol/topic.ts";
 /** Messages as the broker takes them, which nobody has to have sent as a client. */
 
 export function eventFor(topic: string, type: string, data: unknown = null): MessageBody {
-  return eventBody({ type, timestamp: 0, ...placeOf(topic), data, messageId: "m" });
+  return eventBody({ type, timestamp: 0, ...placeOf(topic), messageId: "m" }, JSON.stringify(data));
 }
 
 /** `padding` makes it so many bytes longer. */
