@@ -15,6 +15,7 @@ import type { Hub } from "./hub/hub.ts";
 import { revoke } from "./hub/revocation.ts";
 import { connectionStats, roomStats } from "./hub/stats.ts";
 import type { Clock } from "./observe/clock.ts";
+import { acceptedUntilMs } from "./protocol/principal.ts";
 import type { Observation } from "./node-observation.ts";
 
 type Observed = Pick<Observation, "metrics" | "audit" | "report">;
@@ -57,8 +58,7 @@ export function apiOf({
         hasPermission: (bearer, name) => hub.access.hasPermission(hub.overrides.apply(bearer), name),
       },
       findCredential: (view) => findCredential(view, config, true),
-      hasEnded: ({ expiresAtMs }) =>
-        expiresAtMs !== null && clock.now() >= expiresAtMs + config.clockToleranceS * 1_000,
+      hasEnded: (principal) => clock.now() >= acceptedUntilMs(principal, config.clockToleranceS),
     },
     tickets,
     revocation: { revoke: (order, actor) => revoke(hub, order, actor) },

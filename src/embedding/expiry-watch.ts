@@ -1,4 +1,5 @@
 import type { Clock } from "../observe/clock.ts";
+import { acceptedUntilMs } from "../protocol/principal.ts";
 import type { AuthSession } from "./auth-session.ts";
 import { type AuthorizedSocket, isOpen } from "./authorized-socket.ts";
 
@@ -10,7 +11,7 @@ interface Watched {
 export interface ExpiryPorts {
   readonly clock: Clock;
   /** How far the issuer's clock may be off. */
-  readonly toleranceMs: number;
+  readonly clockToleranceS: number;
   /** The topic was subscribed to by a token that has ended. */
   readonly grantEnded: (ws: AuthorizedSocket, session: AuthSession, topic: string) => void;
 }
@@ -42,8 +43,8 @@ export class ExpiryWatch {
   }
 
   hasEnded({ principal }: AuthSession): boolean {
-    const { clock, toleranceMs } = this.#ports;
-    return principal.expiresAtMs !== null && principal.expiresAtMs + toleranceMs <= clock.now();
+    const { clock, clockToleranceS } = this.#ports;
+    return clock.now() >= acceptedUntilMs(principal, clockToleranceS);
   }
 
   #run(): void {

@@ -46,7 +46,7 @@ export class MessageAuth {
     this.ports = ports;
     this.watch = new ExpiryWatch({
       clock: ports.clock,
-      toleranceMs: options.clockToleranceS * 1_000,
+      clockToleranceS: options.clockToleranceS,
       grantEnded: (ws, session, topic) => endGrant(this, ws, session, topic),
     });
   }
@@ -80,7 +80,7 @@ export class MessageAuth {
     topic: string,
   ): boolean | Promise<boolean> {
     const { clock, authorizer } = this.ports;
-    if (session.grants !== null && session.grants.find(topic, action, clock.now()) !== null) return true;
+    const isGrantedHere = session.grants !== null && session.grants.find(topic, action, clock.now()) !== null;
     const known = session.verdicts?.get(action, topic, clock.monotonic()) ?? null;
     if (known !== null) return known;
     const settle = (isGranted: boolean, hasFailed = false): boolean => {
@@ -89,7 +89,8 @@ export class MessageAuth {
       session.verdicts.set(action, topic, isGranted, hasFailed, clock.monotonic());
       return isGranted;
     };
-    const answer = isPermitted(this.ports, session.principal, action, topic, () => ws.isSubscribed(topic));
+    const isMember = (): boolean => ws.isSubscribed(topic);
+    const answer = isPermitted(this.ports, session.principal, action, topic, isMember, isGrantedHere);
     return answer instanceof Promise
       ? answer.then(
           (isGranted) => settle(isGranted),

@@ -1,10 +1,10 @@
 import * as v from "valibot";
-import { endOfGrant, GRANTED_ACTIONS, Grants, isTokenRefusal, type TokenGrant } from "../hub/grants.ts";
+import { actionsNamed, isTokenRefusal, joinWithGrant, type TokenGrant } from "../hub/grants.ts";
 import { encodeData, newMessageId } from "../hub/publishing.ts";
 import { eventBody } from "../protocol/codec.ts";
 import { ProtocolError } from "../protocol/codes.ts";
 import { type ClientFrame, clientFrames, replyTo } from "../protocol/frames.ts";
-import type { Principal } from "../protocol/principal.ts";
+import { acceptedUntilMs, type Principal } from "../protocol/principal.ts";
 import { placeOf, topicOf } from "../protocol/topic.ts";
 import type { AuthSession } from "./auth-session.ts";
 import { type AuthorizedSocket, isOpen } from "./authorized-socket.ts";
@@ -66,45 +66,22 @@ function subscribe(
     });
   if (token === undefined) return join();
   const grant = grantBy(auth, session, token, topic);
-  if (grant instanceof Promise) return grant.then((known) => joinWith(session, known, topic, join));
-  return joinWith(session, grant, topic, join);
+  const joinWith = (known: Granted): void | Promise<void> =>
+    known === undefined ? join() : joinWithGrant(session, topic, known, () => session.topics.has(topic), join);
+  return grant instanceof Promise ? grant.then(joinWith) : joinWith(grant);
 }
 
 type Granted = TokenGrant | undefined;
 
-/** A join that fails leaves nothing granted but what was before. */
-function joinWith(
-  session: AuthSession,
-  grant: Granted,
-  topic: string,
-  join: () => void | Promise<void>,
-): void | Promise<void> {
-  if (grant === undefined) return join();
-  const grants = (session.grants ??= new Grants());
-  const before = grants.setByToken(topic, grant);
-  const undo = (error: unknown): never => {
-    grants.setByToken(topic, session.topics.has(topic) ? before : undefined);
-    throw error;
-  };
-  try {
-    const joined = join();
-    return joined instanceof Promise ? joined.catch(undo) : undefined;
-  } catch (error) {
-    return undo(error);
-  }
-}
-
 /** What a second token of the same user grants on this topic until it ends. Throws or rejects AUTH_FAILED for any other. */
 function grantBy(auth: MessageAuth, session: AuthSession, token: string, topic: string): Granted | Promise<Granted> {
-  const { authenticator, access } = auth.ports;
+  const { authenticator } = auth.ports;
   const { principal, client } = session;
   const grant = (second: Principal): Granted => {
     if (second.id !== principal.id) throw new ProtocolError("AUTH_FAILED");
-    const actions = GRANTED_ACTIONS.filter(
-      (action) => access.may({ ...principal, topics: second.topics }, action, topic) === "yes",
-    );
+    const actions = actionsNamed(second.topics, topic);
     if (actions.length === 0) return undefined;
-    return { actions, untilMs: endOfGrant(second, auth.options.clockToleranceS), token: second };
+    return { actions, untilMs: acceptedUntilMs(second, auth.options.clockToleranceS), token: second };
   };
   const refuse = (error: unknown): never => {
     if (!isTokenRefusal(error)) throw error;

@@ -10,7 +10,8 @@ export interface Deciders {
 }
 
 /**
- * The rules' answer about a user without a connection in view; `isMember` is asked where it depends on that. A name that is no topic
+ * The rules' answer about a user without a connection in view; `isMember` is asked where it depends on that, and
+ * `isGrantedHere` is the word of a second token. A name that is no topic
  * is forbidden like every other. Rejects when the authorizer fails, which denies.
  */
 export function isPermitted(
@@ -19,9 +20,10 @@ export function isPermitted(
   action: Action,
   topic: string,
   isMember: () => boolean | Promise<boolean>,
+  isGrantedHere = false,
 ): boolean | Promise<boolean> {
   if (!isTopic(topic)) return false;
-  const decision = access.may(principal, action, topic);
+  const decision = access.may(principal, action, topic, isGrantedHere);
   if (decision === "yes") return true;
   if (decision === "no" || (decision === "ask" && authorizer === null)) return false;
   if (decision === "members" || authorizer === null) return isMember();

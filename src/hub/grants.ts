@@ -85,12 +85,44 @@ function drop<T>(grants: Map<string, T>, isOver: (grant: T) => boolean): string[
   return topics;
 }
 
-export const GRANTED_ACTIONS: readonly GrantedAction[] = ["read", "write", "presence"];
+const GRANTED_ACTIONS: readonly GrantedAction[] = ["read", "write", "presence"];
 
-/** What a second token grants on a topic by name. Where the backend has changed the user's topics, no token says anything about them. */
-export function actionsGrantedBy(hub: Hub, token: Principal, topic: string): readonly GrantedAction[] {
-  const { topics } = hub.overrides.apply(token);
+/** What the `topics` of a token grant on one of them by name. */
+export function actionsNamed(topics: Principal["topics"], topic: string): readonly GrantedAction[] {
   return GRANTED_ACTIONS.filter((action) => isGranted(topics, action, topic));
+}
+
+/** The same of a second token. Where the backend has changed the user's topics, no token says anything about them. */
+export function actionsGrantedBy(hub: Hub, token: Principal, topic: string): readonly GrantedAction[] {
+  return actionsNamed(hub.overrides.apply(token).topics, topic);
+}
+
+/** A connection of ours, or one that an application has upgraded itself. */
+interface Grantee {
+  grants: Grants | null;
+}
+
+/** Joins with what a second token grants. A join that fails leaves nothing granted but what was before, where that is in use. */
+export function joinWithGrant(
+  grantee: Grantee,
+  topic: string,
+  grant: TokenGrant,
+  isMember: () => boolean,
+  join: () => void | Promise<void>,
+): void | Promise<void> {
+  const grants = (grantee.grants ??= new Grants());
+  const before = grants.setByToken(topic, grant);
+  const undo = (error: unknown): never => {
+    grants.setByToken(topic, isMember() ? before : undefined);
+    freeIfEmpty(grantee);
+    throw error;
+  };
+  try {
+    const joined = join();
+    return joined instanceof Promise ? joined.catch(undo) : undefined;
+  } catch (error) {
+    return undo(error);
+  }
 }
 
 /** After a change of the user's permissions: what its second tokens grant now. */
@@ -105,13 +137,8 @@ export function dropGrants(connection: Connection, topic: string): void {
   freeIfEmpty(connection);
 }
 
-export function freeIfEmpty(connection: Connection): void {
-  if (connection.grants?.size === 0) connection.grants = null;
-}
-
-/** When the grant of a second token ends, wall clock. */
-export function endOfGrant({ expiresAtMs }: Principal, clockToleranceS: number): number {
-  return (expiresAtMs ?? Number.POSITIVE_INFINITY) + clockToleranceS * 1_000;
+export function freeIfEmpty(grantee: Grantee): void {
+  if (grantee.grants?.size === 0) grantee.grants = null;
 }
 
 const REFUSALS: ReadonlySet<string> = new Set(["AUTH_FAILED", "TOKEN_EXPIRED", "FORBIDDEN"]);

@@ -10,7 +10,7 @@ import { principalOf, requireAccess } from "./guards.ts";
 import type { Hub } from "./hub.ts";
 
 /** Bytes of one event's `data` as JSON. */
-export const MAX_DATA_BYTES = 16_384;
+const MAX_DATA_BYTES = 16_384;
 
 /** Under whom message ids of the backend are remembered: no user can have this id, and so none can use them up. */
 const BACKEND = "(backend)";

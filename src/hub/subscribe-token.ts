@@ -1,7 +1,7 @@
 import { ProtocolError } from "../protocol/codes.ts";
-import type { Principal } from "../protocol/principal.ts";
+import { acceptedUntilMs, type Principal } from "../protocol/principal.ts";
 import type { Connection } from "./connection.ts";
-import { actionsGrantedBy, endOfGrant, freeIfEmpty, Grants, isTokenRefusal, type TokenGrant } from "./grants.ts";
+import { actionsGrantedBy, isTokenRefusal, joinWithGrant, type TokenGrant } from "./grants.ts";
 import { principalOf } from "./guards.ts";
 import type { Hub } from "./hub.ts";
 
@@ -20,8 +20,11 @@ export function joinWithToken(
   join: () => void | Promise<void>,
 ): void | Promise<void> {
   const grant = grantBy(hub, connection, token, topic);
-  if (grant instanceof Promise) return grant.then((known) => joinWith(hub, connection, known, topic, join));
-  return joinWith(hub, connection, grant, topic, join);
+  const joinWith = (known: TokenGrant | undefined): void | Promise<void> => {
+    const isMember = (): boolean => hub.joinedRoom(connection, topic) !== undefined;
+    return known === undefined ? join() : joinWithGrant(connection, topic, known, isMember, join);
+  };
+  return grant instanceof Promise ? grant.then(joinWith) : joinWith(grant);
 }
 
 /** Undefined when the token is good and grants nothing here. */
@@ -49,7 +52,7 @@ function grantOf(hub: Hub, connection: Connection, second: Principal, topic: str
   hub.metrics.authentications.add("OK");
   const actions = actionsGrantedBy(hub, second, topic);
   if (actions.length === 0) return undefined;
-  return { actions, untilMs: endOfGrant(second, hub.options.clockToleranceS), token: second };
+  return { actions, untilMs: acceptedUntilMs(second, hub.options.clockToleranceS), token: second };
 }
 
 function refuse(hub: Hub, connection: Connection, topic: string, error: unknown): never {
@@ -57,27 +60,4 @@ function refuse(hub: Hub, connection: Connection, topic: string, error: unknown)
   hub.metrics.authentications.add("AUTH_FAILED");
   hub.trail.record("auth.failed", connection, "refused", "AUTH_FAILED", { topic });
   throw new ProtocolError("AUTH_FAILED");
-}
-
-function joinWith(
-  hub: Hub,
-  connection: Connection,
-  grant: TokenGrant | undefined,
-  topic: string,
-  join: () => void | Promise<void>,
-): void | Promise<void> {
-  if (grant === undefined) return join();
-  const grants = (connection.grants ??= new Grants());
-  const before = grants.setByToken(topic, grant);
-  const undo = (error: unknown): never => {
-    grants.setByToken(topic, hub.joinedRoom(connection, topic) === undefined ? undefined : before);
-    freeIfEmpty(connection);
-    throw error;
-  };
-  try {
-    const joined = join();
-    return joined instanceof Promise ? joined.catch(undo) : undefined;
-  } catch (error) {
-    return undo(error);
-  }
 }

@@ -24,3 +24,8 @@ export interface Principal {
   readonly jti: string | null;
   readonly sid: string | null;
 }
+
+/** Until when a token is accepted, wall clock: its end, by which clocks may differ. Infinite when it has none. */
+export function acceptedUntilMs({ expiresAtMs }: Pick<Principal, "expiresAtMs">, clockToleranceS: number): number {
+  return (expiresAtMs ?? Number.POSITIVE_INFINITY) + clockToleranceS * 1_000;
+}
