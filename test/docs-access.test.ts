@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
+import { tableRows } from "./support/document-table.ts";
 import { DEFAULT_ACCESS, type Rule } from "../src/access.ts";
 
 /** The default rules in docs/protocol.md against the code. */
@@ -8,26 +9,13 @@ const PROTOCOL = readFileSync(new URL("../docs/protocol.md", import.meta.url), "
 const [, rest = ""] = PROTOCOL.split("\n### Who may do what\n");
 const [section = ""] = rest.split(/\n##+ /);
 
-function rowsOf(first: RegExp): string[][] {
-  return section
-    .split("\n")
-    .filter((line) => line.startsWith("| `"))
-    .map((line) =>
-      line
-        .slice(1, -1)
-        .split("|")
-        .map((cell) => cell.trim().replaceAll("`", "")),
-    )
-    .filter(([cell = ""]) => first.test(cell));
-}
-
 function textOf(rule: Rule): string {
   if (typeof rule === "string") return rule;
   return rule.and === "nothing" ? rule.permission : `${rule.permission}, ${rule.and}`;
 }
 
 test("the namespaces are those of the documentation, with their rules", () => {
-  expect(rowsOf(/^[a-z]+$/)).toEqual(
+  expect(tableRows(section, /^(?!namespace$)[a-z]+$/)).toEqual(
     Object.entries(DEFAULT_ACCESS.namespaces).map(([name, { read, write, presence, history }]) => [
       ...[name, textOf(read), textOf(write)],
       ...[presence, history],
@@ -36,7 +24,7 @@ test("the namespaces are those of the documentation, with their rules", () => {
 });
 
 test("the permissions are those of the documentation, with their roles", () => {
-  expect(rowsOf(/^[a-z]+\.[a-z]+$/)).toEqual(
+  expect(tableRows(section, /^[a-z]+\.[a-z]+$/)).toEqual(
     Object.entries(DEFAULT_ACCESS.permissions).map(([permission, roles]) => [permission, roles.join(", ")]),
   );
 });

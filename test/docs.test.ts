@@ -7,6 +7,7 @@ import { CLOSES, ERRORS } from "../src/protocol/codes.ts";
 import { clientFrames } from "../src/protocol/frames.ts";
 import { publishedEvent, serverFrames } from "../src/protocol/server-frames.ts";
 import { Rig } from "./api/ports.ts";
+import { tableRows } from "./support/document-table.ts";
 
 /** docs/protocol.md against the code. */
 
@@ -29,18 +30,8 @@ function section(title: string): string {
   return text.split("\n## ")[0] ?? "";
 }
 
-/** The rows of a section's tables whose first cell fits, without the marks of code. */
 function rows(title: string, first: RegExp): string[][] {
-  return section(title)
-    .split("\n")
-    .filter((line) => line.startsWith("| "))
-    .map((line) =>
-      line
-        .slice(1, -1)
-        .split("|")
-        .map((cell) => cell.trim().replaceAll("`", "")),
-    )
-    .filter(([cell = ""]) => first.test(cell));
+  return tableRows(section(title), first);
 }
 
 const orDash = (code: number): string => (code === 0 ? "–" : String(code));

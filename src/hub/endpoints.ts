@@ -25,6 +25,8 @@ export interface Endpoint {
   readonly topic: string | null;
   /** The permission that it takes besides; null takes none. */
   readonly permission: string | null;
+  /** What its connections are in the statistics. */
+  readonly countedAs: "general" | "conversation" | "web3";
   /** Headers of every answer (RFC 9745 and 8288); null unless it is deprecated. */
   readonly deprecation: Readonly<Record<string, string>> | null;
 }
@@ -38,6 +40,7 @@ const BY_STATUS = {
   echoes: false,
   topic: null,
   permission: null,
+  countedAs: "general",
   deprecation: null,
 } as const;
 
@@ -73,6 +76,7 @@ export const ENDPOINTS: readonly Endpoint[] = [
     path: "/ws/conversation/{user_id}/{conversation_id}",
     parameters: ["user_id", "conversation_id"],
     topic: "conversation:{conversation_id}",
+    countedAs: "conversation",
   },
   {
     ...BY_CLOSE,
@@ -80,6 +84,7 @@ export const ENDPOINTS: readonly Endpoint[] = [
     parameters: ["user_id"],
     topic: "wallet:{user_id}",
     permission: "wallet.read",
+    countedAs: "web3",
   },
   { ...BY_FRAME, path: "/" },
 ];

@@ -1,14 +1,11 @@
 import { nameOf } from "../protocol/topic.ts";
 import type { Connection } from "./connection.ts";
+import type { Endpoint } from "./endpoints.ts";
 import type { Hub } from "./hub.ts";
 
 /** How many connections, users and rooms there are: gone through when somebody asks, so that nothing is counted per message. */
 
-export interface ConnectionTypes {
-  readonly general: number;
-  readonly conversation: number;
-  readonly web3: number;
-}
+export type ConnectionTypes = Readonly<Record<Endpoint["countedAs"], number>>;
 
 interface Counted {
   readonly active_connections: number;
@@ -36,12 +33,6 @@ export interface RoomStats {
 
 const MAX_LISTED_ROOMS = 1_000;
 
-/** Every other endpoint is `general`. */
-const TYPES: ReadonlyMap<string, keyof ConnectionTypes> = new Map([
-  ["/ws/conversation/{user_id}/{conversation_id}", "conversation"],
-  ["/api/v1/web3/ws/{user_id}", "web3"],
-]);
-
 export function connectionStats(hub: Hub): ConnectionStats {
   const all = [...hub.connections];
   const authenticated = all.filter(({ principal }) => principal !== null);
@@ -63,7 +54,7 @@ function countOf(connections: readonly Connection[]): Counted {
   const connection_types = { general: 0, conversation: 0, web3: 0 };
   for (const { principal, endpoint } of connections) {
     if (principal !== null) users.add(principal.id);
-    connection_types[TYPES.get(endpoint.path) ?? "general"] += 1;
+    connection_types[endpoint.countedAs] += 1;
   }
   return { active_connections: connections.length, unique_users: users.size, connection_types };
 }

@@ -4,9 +4,9 @@ import { compileAccess, DEFAULT_ACCESS } from "../../src/access.ts";
 import { loadConfig } from "../../src/config.ts";
 import { TestNode, token } from "../support/node.ts";
 import { principal } from "../support/principal.ts";
+import { PrintingProcess } from "../support/printing-process.ts";
 import { program, pythonWith } from "../support/programs.ts";
 import { client, type Frame, Page } from "./page.ts";
-import { ClientProgram } from "./program.ts";
 import { differences } from "./shown.ts";
 
 /** Three endpoints with the user in their path, refusal by close code, roles and permissions, statistics. */
@@ -37,7 +37,7 @@ const USER = { sub: "user123", topics: { "conversation:42": ["read", "write"] } 
 
 let node: TestNode;
 const pages: Page[] = [];
-const programs: ClientProgram[] = [];
+const programs: PrintingProcess[] = [];
 
 beforeAll(async () => {
   node = await TestNode.start({ API_KEY: "the-key-of-the-backend" });
@@ -153,7 +153,7 @@ describe("every way to bring the token", () => {
       client("s2-header", { [HOST]: host(), your_jwt_token_here: token(USER) }),
       "ws.on('message', (data) => console.log(String(data)));",
     ].join("\n");
-    const running = new ClientProgram([nodejs.path ?? "", "-"], code);
+    const running = new PrintingProcess([nodejs.path ?? "", "-"], { input: code });
     programs.push(running);
     const frame: Frame = JSON.parse(await running.line("{"));
     expect(frame).toMatchObject({ type: "connected", user: { id: "user123" } });
@@ -179,9 +179,9 @@ describe("every way to bring the token", () => {
 
 describe("the client in Python", () => {
   const python = pythonWith("websockets", "python3-websockets");
-  const run = (jwt: string): ClientProgram => {
+  const run = (jwt: string): PrintingProcess => {
     const code = client("s2-client.py", { [HOST]: host(), [JWT]: jwt });
-    const running = new ClientProgram([python.path ?? "", "-u", "-"], code);
+    const running = new PrintingProcess([python.path ?? "", "-u", "-"], { input: code });
     programs.push(running);
     return running;
   };

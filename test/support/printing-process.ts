@@ -1,14 +1,22 @@
-/** A client that runs as a program of its own: what it prints, line by line. */
-export class ClientProgram {
+/** A program of which a test reads what it prints, line by line. */
+export class PrintingProcess {
   readonly #child: Bun.Subprocess;
   readonly lines: string[] = [];
   #changed = Promise.withResolvers<void>();
   #isOver = false;
 
-  constructor(command: readonly string[], code: string) {
-    const child = Bun.spawn([...command], { stdin: Buffer.from(code), stdout: "pipe", stderr: "inherit" });
+  /** `input` is its standard input, all of it. */
+  constructor(command: readonly string[], { env, input }: { env?: Record<string, string>; input?: string } = {}) {
+    const child = Bun.spawn([...command], {
+      ...(env !== undefined && { env }),
+      stdin: input === undefined ? "ignore" : Buffer.from(input),
+      stdout: "pipe",
+      stderr: "pipe",
+    });
     this.#child = child;
     void this.#read(child.stdout);
+    // A full pipe would stop it.
+    void new Response(child.stderr).text();
   }
 
   async #read(output: ReadableStream<Uint8Array>): Promise<void> {
@@ -34,13 +42,20 @@ export class ClientProgram {
     for (;;) {
       const found = this.lines.find((line) => line.startsWith(start));
       if (found !== undefined) return found;
-      if (this.#isOver) throw new Error(`the client ended without a line "${start}": ${this.lines.join(" | ")}`);
+      if (this.#isOver) throw new Error(`the program ended without a line "${start}": ${this.lines.join(" | ")}`);
       await this.#changed.promise;
     }
   }
 
-  async stop(): Promise<void> {
-    this.#child.kill();
+  /** Asks it to stop; the exit status. */
+  async stop(): Promise<number> {
+    this.#child.kill("SIGTERM");
+    return this.#child.exited;
+  }
+
+  /** Ends it whatever it does. */
+  async kill(): Promise<void> {
+    this.#child.kill("SIGKILL");
     await this.#child.exited;
   }
 }
