@@ -6,7 +6,16 @@ import { Backend } from "../../src/hub/backend.ts";
 import { newestThatFit, partsOf, recoveryOf } from "../../src/hub/recovery.ts";
 import { ProtocolError } from "../../src/protocol/codes.ts";
 import { until } from "../observe/recorded-sink.ts";
-import { chatFor, eventFor } from "../support/bodies.ts";
+import {
+  LARGE,
+  WIDE,
+  ofType,
+  position,
+  publish,
+  rigWithLargeHistory,
+  textOf,
+  textsIn,
+} from "../support/room-history.ts";
 import { HubRig, type KeptSocket, passing } from "../support/hub.ts";
 
 const messages = (sizes: readonly number[]): Positioned[] =>
@@ -46,41 +55,6 @@ describe("The parts of a recovery", () => {
     expect(newestThatFit([], 500)).toEqual([]);
   });
 });
-
-type Frame = Record<string, unknown>;
-
-const textOf = (frame: unknown): unknown => {
-  const { data } = Object(frame);
-  return Object(data)["message"];
-};
-const listed = (frame: Frame | undefined): unknown[] => {
-  const list = frame?.["messages"];
-  return Array.isArray(list) ? list : [];
-};
-const ofType = (frames: Frame[], ...types: string[]): Frame[] =>
-  frames.filter(({ type }) => types.includes(String(type)));
-
-/** All chat texts that a client got, recovered and live, in the order in which they came. */
-const textsIn = (frames: Frame[]): unknown[] =>
-  frames.flatMap((frame) => (frame["type"] === "new_message" ? [textOf(frame)] : listed(frame).map(textOf)));
-
-const LARGE = 60_000;
-const WIDE = { historySize: 1_000, historyBytes: 8_000_000, maxHistoryBytes: 64_000_000 };
-
-function rigWithLargeHistory(maxUnsentBytes = 1_000_000): HubRig {
-  return new HubRig({ maxUnsentBytes, messagesPerSecond: 100_000, messageBurst: 100_000 }, undefined, WIDE);
-}
-
-/** A stream in the room r that nobody has to have sent as a client. */
-function publish(rig: HubRig, text: string, padding = 0): void {
-  void rig.hub.broker.publish({ topic: "room:r", body: chatFor("r", text, padding), identity: null }, true);
-}
-
-function position(rig: HubRig): { offset: number; epoch: string } {
-  const at = rig.hub.broker.position("room:r");
-  if (at instanceof Promise) throw new Error("the memory broker answers at once");
-  return { offset: at.offset, epoch: at.epoch };
-}
 
 function rejoin(rig: HubRig, userId: string, recover: object): ReturnType<HubRig["connect"]> {
   const client = rig.connect(userId);
@@ -375,76 +349,5 @@ describe("A recovery that is larger than one frame", () => {
     read(rig, bob);
     await until(() => bob.socket.frames.some((frame) => textOf(frame) === "live"));
     expect(textsIn(bob.socket.take())).toEqual([...Array.from({ length: 8 }, (_, n) => `m${n + 4}`), "live"]);
-  });
-});
-
-describe("history", () => {
-  test("gives the newest without a position, and with one the oldest after it, as they went out live", () => {
-    const rig = new HubRig();
-    const ada = rig.member("ada", "r");
-    for (let n = 1; n <= 5; n += 1) publish(rig, `m${n}`);
-    const live = ada.socket.take();
-    rig.receive(ada.connection, { type: "history", roomSlug: "r", limit: 2, id: 1 });
-    rig.receive(ada.connection, { type: "history", roomSlug: "r", limit: 2, since: { ...position(rig), offset: 1 } });
-    const [newest, oldest] = ada.socket.take();
-    expect(newest).toMatchObject({ type: "history", id: 1, roomSlug: "r", offset: 5, messages: live.slice(3) });
-    expect(newest).not.toHaveProperty("recovered");
-    expect(oldest).toMatchObject({ type: "history", recovered: true, messages: live.slice(1, 3) });
-  });
-
-  test("since a position that cannot be served says so and has no messages", () => {
-    const rig = new HubRig();
-    const ada = rig.member("ada", "r");
-    publish(rig, "one");
-    ada.socket.take();
-    rig.receive(ada.connection, { type: "history", roomSlug: "r", since: { offset: 0, epoch: "other" } });
-    expect(ada.socket.take()).toMatchObject([{ type: "history", recovered: false, messages: [], offset: 1 }]);
-  });
-
-  test("takes a limit over 100 as 100", () => {
-    const rig = new HubRig({}, undefined, { ...WIDE, historySize: 300 });
-    const ada = rig.member("ada", "r");
-    for (let n = 0; n < 250; n += 1) publish(rig, `m${n}`);
-    ada.socket.take();
-    rig.receive(ada.connection, { type: "history", roomSlug: "r", limit: 1_000 });
-    expect(listed(ada.socket.take()[0])).toHaveLength(100);
-  });
-
-  test("holds no more than fits into one frame: the newest, or the oldest after a position", () => {
-    const rig = new HubRig({}, undefined, WIDE);
-    const ada = rig.member("ada", "r");
-    for (let n = 0; n < 10; n += 1) publish(rig, `m${n}`, LARGE);
-    ada.socket.take();
-    rig.receive(ada.connection, { type: "history", roomSlug: "r" });
-    rig.receive(ada.connection, { type: "history", roomSlug: "r", since: { ...position(rig), offset: 0 } });
-    const frames = ada.socket.take();
-    expect(frames.map((frame) => textsIn([frame]))).toEqual([
-      ["m6", "m7", "m8", "m9"],
-      ["m0", "m1", "m2", "m3"],
-    ]);
-  });
-
-  test("of the user's own topic is for the user, whose connections are all in it", () => {
-    const rig = new HubRig();
-    const ada = rig.connect("ada");
-    void rig.hub.broker.publish({ topic: "user:ada", body: eventFor("user:ada", "note"), identity: null }, true);
-    ada.socket.take();
-    rig.receive(ada.connection, { type: "history", topic: "user:ada" });
-    expect(ada.socket.take()).toMatchObject([{ type: "history", topic: "user:ada", messages: [{ type: "note" }] }]);
-  });
-
-  test.each([
-    ["a room of others", { roomSlug: "other" }, "NOT_A_MEMBER"],
-    ["another user", { topic: "user:bob" }, "FORBIDDEN"],
-    ["a topic without history", { topic: "system:status" }, "FORBIDDEN"],
-    ["a topic of no namespace", { topic: "nowhere:x" }, "FORBIDDEN"],
-    ["two places", { roomSlug: "r", topic: "room:r" }, "BAD_MESSAGE"],
-    ["no place", {}, "BAD_MESSAGE"],
-    ["a limit of 0", { roomSlug: "r", limit: 0 }, "BAD_MESSAGE"],
-  ])("of %s is refused", (_what, fields, code) => {
-    const rig = new HubRig();
-    const ada = rig.member("ada", "r");
-    rig.receive(ada.connection, { type: "history", ...fields });
-    expect(ada.socket.take()).toMatchObject([{ type: "error", code }]);
   });
 });
