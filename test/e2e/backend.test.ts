@@ -1,9 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { until } from "../auth/tokens.ts";
+import { ChunkedRequest } from "../support/chunked-request.ts";
 import { FakeClock } from "../support/clock.ts";
-import type { HttpResponse } from "../support/http.ts";
 import { TestNode, token } from "../support/node.ts";
-import type { RawPeer } from "../support/peer.ts";
 
 /** The application's backend over real HTTP, with clients on real sockets. */
 
@@ -32,30 +31,8 @@ async function json(response: Promise<Response>): Promise<unknown> {
   return (await response).json();
 }
 
-/** A request whose body the test writes piece by piece, in chunks. */
-class Sender {
-  readonly peer: RawPeer;
-
-  private constructor(peer: RawPeer) {
-    this.peer = peer;
-  }
-
-  static async open(path: string, type: string): Promise<Sender> {
-    const peer = await node.peer();
-    const head = [`POST ${path} HTTP/1.1`, "Host: localhost", `X-API-Key: ${API_KEY}`, `Content-Type: ${type}`];
-    peer.writeRaw(`${[...head, "Transfer-Encoding: chunked"].join("\r\n")}\r\n\r\n`);
-    return new Sender(peer);
-  }
-
-  write(bytes: Uint8Array | string): void {
-    const chunk = Buffer.from(bytes);
-    this.peer.writeRaw(Buffer.concat([Buffer.from(`${chunk.length.toString(16)}\r\n`), chunk, Buffer.from("\r\n")]));
-  }
-
-  end(): Promise<HttpResponse> {
-    this.peer.writeRaw("0\r\n\r\n");
-    return this.peer.response();
-  }
+function open(path: string, type: string): Promise<ChunkedRequest> {
+  return node.peer().then((peer) => new ChunkedRequest(peer, path, { "X-API-Key": API_KEY, "Content-Type": type }));
 }
 
 test("what the backend publishes reaches the members of a room, of which one speaks MessagePack", async () => {
@@ -107,7 +84,7 @@ test("followers by their token and users who are named get an event once each", 
 describe("a stream", () => {
   test("reaches its readers while it is written, cut in the middle of characters and of CRLF", async () => {
     const reader = await node.member("reader", "answers");
-    const sender = await Sender.open("/api/stream/room%3Aanswers?event=delta", "text/event-stream");
+    const sender = await open("/api/stream/room%3Aanswers?event=delta", "text/event-stream");
     const bytes = Buffer.from("data: h€llo\r\n\r\ndata: wörld\r\n\r\n");
     for (const byte of bytes.subarray(0, 17)) sender.write(Uint8Array.of(byte));
     expect(await reader.json()).toMatchObject({ type: "delta", data: "h€llo", offset: 1 });
@@ -118,17 +95,17 @@ describe("a stream", () => {
   });
 
   test("may be longer than any other body, and no other body is", async () => {
-    const sender = await Sender.open("/api/stream/room:answers", "application/x-ndjson");
+    const sender = await open("/api/stream/room:answers", "application/x-ndjson");
     for (let index = 0; index < 20; index += 1) sender.write(`"${"x".repeat(16_000)}"\n`);
     expect(await sender.end()).toMatchObject({ status: 200, body: '{"published":20}' });
-    const other = await Sender.open("/api/publish", "application/json");
+    const other = await open("/api/publish", "application/json");
     for (let index = 0; index < 20; index += 1) other.write("x".repeat(16_000));
     const { status, body } = await other.end();
     expect([status, JSON.parse(body)]).toMatchObject([413, { code: "MESSAGE_TOO_LARGE", limit: 65_536 }]);
   });
 
   test("that ends with an error says how far it came, and the connection goes on", async () => {
-    const sender = await Sender.open("/api/stream/room:answers", "application/x-ndjson");
+    const sender = await open("/api/stream/room:answers", "application/x-ndjson");
     sender.write("1\nnonsense\n");
     const { status, body } = await sender.peer.response();
     expect([status, JSON.parse(body)]).toMatchObject([400, { code: "BAD_REQUEST", published: 1 }]);
@@ -140,7 +117,7 @@ describe("a stream", () => {
 
   test("whose sender goes away stops, and gives its place back", async () => {
     const reader = await node.member("reader", "answers");
-    const sender = await Sender.open("/api/stream/room:answers", "application/x-ndjson");
+    const sender = await open("/api/stream/room:answers", "application/x-ndjson");
     sender.write("1\n2");
     expect(await reader.json()).toMatchObject({ data: 1 });
     sender.peer.destroy();
@@ -149,6 +126,24 @@ describe("a stream", () => {
     expect(samples.get('tautline_errors_total{code="BAD_REQUEST"}')).toBe(1);
     expect(samples.get("tautline_handler_failures_total")).toBe(0);
     expect(await json(call("/api/topics/room:answers/history"))).toMatchObject({ offset: 1 });
+  });
+
+  test("goes on during a drain, in which none begins, and is cut when the node stops", async () => {
+    const leaving = await TestNode.start({ API_KEY });
+    const headers = { "X-API-Key": API_KEY, "Content-Type": "application/x-ndjson" };
+    const sender = new ChunkedRequest(await leaving.peer(), "/api/stream/room:answers", headers);
+    const offset = async (): Promise<unknown> =>
+      Object(await json(leaving.http("/api/topics/room:answers/history", { headers }))).offset;
+    sender.write("1\n");
+    await until(async () => (await offset()) === 1);
+    await leaving.running.drain();
+    const late = await leaving.http("/api/stream/room:answers", { method: "POST", headers, body: "3\n" });
+    expect([late.status, await late.json()]).toMatchObject([503, { code: "DRAINING" }]);
+    sender.write("2\n");
+    await until(async () => (await offset()) === 2);
+    await leaving.running.stop();
+    await sender.peer.until("the end", () => (sender.peer.isEnded ? true : undefined));
+    await leaving.stop();
   });
 
   test("over MAX_STREAM_BYTES is refused, whether it says so or only sends it", async () => {
