@@ -4,9 +4,6 @@ import { hookOf } from "./auth/authorizer-hook.ts";
 import { createOriginPolicy } from "./auth/origin.ts";
 import { findCredential } from "./auth/sources.ts";
 import { OneTimeTickets } from "./auth/tickets.ts";
-import { MemoryBroker } from "./broker/memory.ts";
-import { MemoryRevocations } from "./broker/memory-revocations.ts";
-import { MemoryTickets } from "./broker/memory-tickets.ts";
 import { type Config, configured } from "./config.ts";
 import { authenticatorOf, openStore } from "./credentials.ts";
 import { createBunEngine } from "./engine/bun.ts";
@@ -19,6 +16,7 @@ import { Hub } from "./hub/hub.ts";
 import { apiOf, readinessOf } from "./node-api.ts";
 import { observe } from "./node-observation.ts";
 import { BY_ITSELF, type NodeParts } from "./node-parts.ts";
+import { sharingOf } from "./node-sharing.ts";
 import { NodeTicks } from "./node-ticks.ts";
 import { systemClock } from "./observe/clock.ts";
 import { connectionsFor, descriptorLimit } from "./observe/descriptors.ts";
@@ -54,8 +52,9 @@ export async function startNode(config: Config, parts: NodeParts = {}): Promise<
   const addresses = configured(() => new Addresses(config, (peer) => log.warn({ peer }, UNNAMED_PROXY)));
   const accounts = config.accounts === "off" ? null : await openStore(config, clock);
   const embedding = parts.application?.({ config, clock, report }) ?? BY_ITSELF;
-  const revocations = new MemoryRevocations(clock);
-  const tickets = new OneTimeTickets(new MemoryTickets(clock), clock);
+  const sharing = sharingOf(config, { clock, log, deliver: (topic, message) => hub.deliver(topic, message) });
+  const { broker, revocations } = sharing;
+  const tickets = new OneTimeTickets(sharing.tickets, clock);
   const standing = { accounts, revocations, tickets };
   const authenticator = embedding.authenticator(configured(() => authenticatorOf(config, clock, standing)));
 
@@ -63,7 +62,6 @@ export async function startNode(config: Config, parts: NodeParts = {}): Promise<
   const access = compileAccess({ ...config.access, hasAuthorizer });
   const hook = embedding.authorizer === null ? hookOf(config, { clock, access, metrics, log }) : null;
 
-  const broker = new MemoryBroker(config, clock, (topic, message) => hub.deliver(topic, message));
   const hub: Hub = new Hub(config, {
     engine: { publish: (topic, frame) => engine.publish(topic, frame) },
     later: (run) => void setImmediate(run),
@@ -113,11 +111,12 @@ export async function startNode(config: Config, parts: NodeParts = {}): Promise<
     ticks.stop();
     await engine.stop();
     hook?.stop();
-    await broker.stop();
+    await sharing.stop();
     accounts?.close();
     await audit.flush(FLUSH_MS);
     for (const sink of sinks) await sink.close(FLUSH_MS);
   };
+  await sharing.start();
   const address = await engine.listen().catch(async (error: unknown) => {
     await release();
     throw error;

@@ -140,13 +140,10 @@ const header = v.pipe(
   v.check((value) => value !== "forwarded", "is Forwarded, which is not supported: use x-forwarded-for or one like it"),
 );
 
-const brokerUrl = v.pipe(
-  anyText,
-  v.check(
-    (url) => !/^rediss?:\/\//.test(url),
-    "is a Redis URL, which this version does not support yet: use memory://",
-  ),
-  v.check((url) => url === "memory://" || /^rediss?:/.test(url), "must be memory://"),
+/** Its parts are read by the broker; what is wrong with it is not said, since it may hold a password. */
+const brokerUrl = text(
+  /^(?:memory:\/\/|rediss?(?:-sentinel)?:\/\/[^\s\p{Cc}]+)$/u,
+  "must be memory:// or addresses such as redis://host:6379/0",
 );
 
 const DATABASE = /^sqlite:(?:\/\/(\/[^?#\p{Cc}]+)|([^/?#\p{Cc}][^?#\p{Cc}]*))$/u;
@@ -229,7 +226,12 @@ export const Settings = v.object({
   trustedProxies: row(list(network), [], "Addresses and CIDRs of proxies whose forwarding headers count, with commas."),
   forwardedHeader: row(header, "x-forwarded-for", "Header in which those proxies name the client."),
 
-  brokerUrl: row(brokerUrl, "memory://", "How nodes share messages: `memory://` is one node alone.", FILE),
+  brokerUrl: row(
+    brokerUrl,
+    "memory://",
+    "How nodes share: `memory://` is one node alone, `redis://host:6379/0` several; more addresses with commas between.",
+    FILE,
+  ),
   databaseUrl: row(databaseUrl, "sqlite:data/tautline.db", "Accounts: `sqlite:relative` or `sqlite:///absolute`."),
   accounts: unset(oneOf(["on", "login", "off"]), "`on`: login and registration; `login`: login only; `off`: neither.", {
     fallback: "`on`; `off` in production or without `JWT_SECRET`",

@@ -120,7 +120,7 @@ describe("the checker", () => {
     ["hub/a.ts", 'import { authenticate } from "../auth/authenticate.ts";'],
     ["hub/a.ts", 'import { type Principal } from "../auth/authenticate.ts";'],
     ["hub/a.ts", 'import type { Config } from "../config.ts";'],
-    ["hub/a.ts", 'import { createClient } from "redis";'],
+    ["hub/a.ts", 'import { createClient } from "@redis/client";'],
     ["hub/a.ts", 'const engine = await import("../engine/bun.ts");'],
     ["hub/a.ts", 'export * from "../broker/memory.ts";'],
     ["api/a.ts", 'import type { Engine } from "../engine/engine.ts";'],

@@ -225,7 +225,7 @@ describe("values", () => {
     ].map((value) => ["TRUSTED_PROXIES", value]),
     ["FORWARDED_HEADER", "Forwarded"],
     ["FORWARDED_HEADER", "x forwarded"],
-    ["BROKER_URL", `redis://:${CANARY}@a.test`],
+    ["BROKER_URL", `redis:/:${CANARY}@a.test`],
     ["BROKER_URL", `nats://${CANARY}`],
     ["DATABASE_URL", `postgres://u:${CANARY}@a.test/db`],
     ["DATABASE_URL", "sqlite:"],

@@ -16,7 +16,7 @@ export interface Part {
 /** Packages that belong to the parts named: one engine, one broker and one HTTP library, each known in one place. */
 export const EXCLUSIVE: Readonly<Record<string, readonly string[]>> = {
   "uWebSockets.js": ["engine"],
-  redis: ["broker"],
+  "@redis/client": ["broker"],
   hono: ["api"],
   jose: ["auth"],
   preact: ["console"],
@@ -83,6 +83,7 @@ export const PARTS: readonly Part[] = [
       "node-api.ts",
       "node-observation.ts",
       "node-parts.ts",
+      "node-sharing.ts",
       "node-ticks.ts",
       "engine-handler.ts",
       "start-line.ts",

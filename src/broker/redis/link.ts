@@ -1,0 +1,192 @@
+import * as v from "valibot";
+import type { Clock } from "../../observe/clock.ts";
+import type { RedisAddress } from "./address.ts";
+import { type Client, isRefusal, RedisConnection } from "./connection.ts";
+import type { Script } from "./script.ts";
+
+/** Longer messages on the bus are none of ours. */
+const MAX_BUS_LENGTH = 1_048_576;
+const PROBE_MS = 1_000;
+/** A bus that has not brought our own probe by then is deaf, whatever its connection says. */
+const DEAF_AFTER_MS = 3_000;
+/** Channels in one SUBSCRIBE: a node with many topics is not to block Redis. */
+const CHANNELS_PER_COMMAND = 512;
+const TICK_MS = 250;
+
+export interface LinkOptions {
+  readonly address: RedisAddress;
+  readonly clock: Clock;
+  /** Told of every change: for the log. */
+  readonly report: (fields: { readonly redis: string; readonly up: boolean; readonly reason?: string }) => void;
+}
+
+/** What is known of the process at the other end. */
+export interface Server {
+  /** Another after every restart: what it had acknowledged before may be gone. */
+  readonly runId: string;
+  readonly evictionPolicy: string;
+}
+
+type Listener = (message: string) => void;
+
+/**
+ * What a node has to one Redis: a connection for commands and one that is subscribed to the bus. It is up while both work, which the bus shows by
+ * bringing the node's own probe every second. Whoever keeps something that the bus tells reads it anew in `onUp`.
+ */
+export class RedisLink {
+  /** Host and port, for logs and metrics. */
+  readonly name: string;
+  readonly prefix: string;
+  readonly #clock: Clock;
+  readonly #report: LinkOptions["report"];
+  readonly #commands: RedisConnection;
+  readonly #bus: RedisConnection;
+  readonly #channels = new Map<string, Listener>();
+  readonly #onUp: (() => void)[] = [];
+  readonly #probeChannel: string;
+  #server: Server | null = null;
+  #isUp = false;
+  #probedAtMs = 0;
+  #heardAtMs = 0;
+  #roundTripMs = 0;
+  #cancel: () => void = () => undefined;
+
+  constructor({ address, clock, report }: LinkOptions) {
+    const [{ host, port } = { host: "", port: 0 }] = address.hosts;
+    this.name = `${host}:${port}`;
+    this.prefix = address.prefix;
+    this.#clock = clock;
+    this.#report = report;
+    this.#probeChannel = `${address.prefix}probe:${crypto.randomUUID()}`;
+    this.#commands = new RedisConnection(address, clock, {
+      prepare: (client) => this.#identify(client),
+      up: () => this.#changed(),
+      down: (reason) => this.#changed(reason),
+    });
+    this.#bus = new RedisConnection(address, clock, {
+      prepare: (client) => this.#resubscribe(client),
+      up: () => this.#changed(),
+      down: (reason) => this.#changed(reason),
+    });
+    this.#channels.set(this.#probeChannel, () => this.#heard());
+  }
+
+  get isUp(): boolean {
+    return this.#isUp;
+  }
+
+  /** The run id of the Redis that commands go to; "" before there was one. */
+  get runId(): string {
+    return this.#server?.runId ?? "";
+  }
+
+  get server(): Server | null {
+    return this.#server;
+  }
+
+  /** How long the last probe took through the bus. */
+  get roundTripMs(): number {
+    return this.#roundTripMs;
+  }
+
+  get inFlight(): number {
+    return this.#commands.inFlight;
+  }
+
+  /** Returns when the first attempts have ended, well or not: from then on it looks after itself. */
+  async start(): Promise<void> {
+    await Promise.all([this.#commands.start(), this.#bus.start()]);
+    this.#tick();
+  }
+
+  stop(): void {
+    this.#cancel();
+    this.#isUp = false;
+    this.#commands.stop();
+    this.#bus.stop();
+  }
+
+  /** Called whenever both connections work again, the first time too. What happened on the bus before is not known. */
+  onUp(run: () => void): void {
+    this.#onUp.push(run);
+  }
+
+  /** Rejects UNAVAILABLE when there is no answer, or with the library's error when Redis refuses (`isRefusal`). */
+  command(args: readonly string[]): Promise<unknown> {
+    return this.#commands.command(args).catch((error: unknown) => this.#fail(error));
+  }
+
+  /** The same for a script, which is sent whole when this Redis does not know it. */
+  run<K extends string, A extends string>(
+    script: Script<K, A>,
+    keys: Readonly<Record<K, string>>,
+    args: Readonly<Record<A, string>>,
+  ): Promise<unknown> {
+    const command = script.command(keys, args);
+    return this.#commands.command(command).catch((error: unknown) => {
+      if (!isRefusal(error) || !error.message.startsWith("NOSCRIPT")) return this.#fail(error);
+      return this.command(["EVAL", script.source, ...command.slice(2)]);
+    });
+  }
+
+  /** One listener per channel. Resolves once Redis says so; while there is no connection it is made up for by the next one. */
+  async subscribe(channel: string, listener: Listener): Promise<void> {
+    this.#channels.set(channel, listener);
+    await this.#bus.client?.subscribe(channel, this.#dispatch);
+  }
+
+  unsubscribe(channel: string): void {
+    this.#channels.delete(channel);
+    void this.#bus.client?.unsubscribe(channel).catch(() => undefined);
+  }
+
+  #fail(error: unknown): never {
+    // A master that became a replica takes nothing more: the next connection asks who the master is.
+    if (isRefusal(error) && /^(?:READONLY|LOADING|MASTERDOWN)/.test(error.message)) this.#commands.reset("READONLY");
+    throw error;
+  }
+
+  async #identify(client: Client): Promise<void> {
+    const info = v.parse(v.string(), await client.sendCommand(["INFO"]));
+    const field = (name: string): string => new RegExp(`^${name}:(.*?)\\r?$`, "m").exec(info)?.[1] ?? "";
+    if (field("role") !== "master") throw new Error("not a master");
+    this.#server = { runId: field("run_id"), evictionPolicy: field("maxmemory_policy") };
+  }
+
+  async #resubscribe(client: Client): Promise<void> {
+    const channels = [...this.#channels.keys()];
+    for (let from = 0; from < channels.length; from += CHANNELS_PER_COMMAND) {
+      await client.subscribe(channels.slice(from, from + CHANNELS_PER_COMMAND), this.#dispatch);
+    }
+    this.#heardAtMs = this.#clock.monotonic();
+    this.#probedAtMs = this.#heardAtMs;
+  }
+
+  readonly #dispatch = (message: string, channel: string): void => {
+    if (message.length <= MAX_BUS_LENGTH) this.#channels.get(channel)?.(message);
+  };
+
+  #changed(reason?: string): void {
+    const isUp = this.#commands.isUp && this.#bus.isUp;
+    if (reason !== undefined || isUp !== this.#isUp) {
+      this.#report({ redis: this.name, up: isUp, ...(reason !== undefined && { reason }) });
+    }
+    this.#isUp = isUp;
+    if (isUp) for (const run of this.#onUp) run();
+  }
+
+  #heard(): void {
+    this.#heardAtMs = this.#clock.monotonic();
+    this.#roundTripMs = this.#heardAtMs - this.#probedAtMs;
+  }
+
+  #tick(): void {
+    this.#cancel = this.#clock.after(TICK_MS, () => this.#tick());
+    const nowMs = this.#clock.monotonic();
+    if (!this.#isUp) return;
+    if (this.#probedAtMs - this.#heardAtMs >= DEAF_AFTER_MS) return this.#bus.reset("the bus is deaf");
+    if (nowMs - this.#probedAtMs < PROBE_MS) return;
+    this.#probedAtMs = nowMs;
+    this.command(["PUBLISH", this.#probeChannel, ""]).catch(() => undefined);
+  }
+}

@@ -1,0 +1,98 @@
+import { createClient } from "@redis/client";
+import { mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { program } from "./programs.ts";
+import { until } from "../auth/tokens.ts";
+
+export const REDIS = program("redis-server", "redis-server");
+
+/** A redis-server of its own on a free port, which a test may kill, stop, fill and start again. */
+export class TestRedis {
+  readonly port: number;
+  readonly #directory: string;
+  readonly #options: readonly string[];
+  #child: Bun.Subprocess | null = null;
+
+  private constructor(port: number, directory: string, options: readonly string[]) {
+    this.port = port;
+    this.#directory = directory;
+    this.#options = options;
+  }
+
+  /** `options` as on the command line: `["--appendonly", "yes"]`. Without any, nothing is written to disk. */
+  static async start(options: readonly string[] = []): Promise<TestRedis> {
+    const redis = new TestRedis(await freePort(), mkdtempSync(join(tmpdir(), "tautline-redis-")), options);
+    await redis.start();
+    return redis;
+  }
+
+  get url(): string {
+    return `redis://127.0.0.1:${this.port}`;
+  }
+
+  /** After `kill`: again on the same port, with what is on disk. */
+  async start(): Promise<void> {
+    const own = ["--port", String(this.port), "--bind", "127.0.0.1", "--dir", this.#directory, "--save", ""];
+    this.#child = Bun.spawn(
+      [REDIS.path ?? "redis-server", ...own, "--maxmemory-policy", "noeviction", ...this.#options],
+      {
+        stdout: "ignore",
+        stderr: "ignore",
+      },
+    );
+    await until(() =>
+      this.command("PING").then(
+        (answer) => answer === "PONG",
+        () => false,
+      ),
+    );
+  }
+
+  /** As a crash: nothing is said to anybody. */
+  async kill(): Promise<void> {
+    this.#child?.kill("SIGKILL");
+    await this.#child?.exited;
+    this.#child = null;
+  }
+
+  /** It keeps its connections and answers nothing. */
+  pause(): void {
+    this.#child?.kill("SIGSTOP");
+  }
+
+  resume(): void {
+    this.#child?.kill("SIGCONT");
+  }
+
+  /** One command on a connection of its own. */
+  async command(...args: string[]): Promise<unknown> {
+    const socket = { host: "127.0.0.1", port: this.port, reconnectStrategy: false } as const;
+    const client = createClient({ socket, RESP: 2, disableClientInfo: true });
+    client.on("error", () => undefined);
+    await client.connect();
+    try {
+      return await client.sendCommand(args);
+    } finally {
+      client.destroy();
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.resume();
+    await this.kill();
+    rmSync(this.#directory, { recursive: true, force: true });
+  }
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once("error", reject);
+    server.listen(0, "127.0.0.1", () => {
+      const address = server.address();
+      server.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0));
+    });
+  });
+}
