@@ -1,5 +1,6 @@
 import type { MessageBody } from "../protocol/codec.ts";
 import type { Principal } from "../protocol/principal.ts";
+import type { WireUser } from "../protocol/server-frames.ts";
 
 /**
  * How nodes share: the ports between a node and whatever carries messages and keeps what all nodes must know. The `memory` files
@@ -106,4 +107,43 @@ export interface RevocationStore {
   readonly size: number;
   /** Drops what is past its end; called once a second. */
   sweep(): void;
+}
+
+/** What a node is told of the users on other nodes. */
+export interface PresenceListener {
+  /** The user is on another node now; it may be on a third one already. */
+  came(topic: string, id: string, user: WireUser): void;
+  /** The user is on no other node any more. */
+  went(topic: string, id: string): void;
+  /** The user types on another node, or stopped. */
+  typed(topic: string, user: WireUser, isTyping: boolean): void;
+}
+
+/**
+ * Who is in which topic on the other nodes, and what they are told of this one. Nothing here makes the node wait: what it says of itself is
+ * right at once here, and soon there. While a shared store is away, what it knew last stays.
+ */
+export interface PresenceStore {
+  /** Whether there may be users on other nodes. */
+  readonly isShared: boolean;
+  /**
+   * Looks at the topic for some seconds, for whoever is about to ask who is there or to follow it. The promise ends when that is known, or when it
+   * cannot be; undefined when it is known already. Never rejects.
+   */
+  open(topic: string): void | Promise<void>;
+  /** From now on the listener is told of the topic, until `unfollow`. */
+  follow(topic: string): void;
+  unfollow(topic: string): void;
+  /** The user has come to the topic on this node, with its first connection there. */
+  joined(topic: string, id: string, user: WireUser): void;
+  /** The user has left it here. For so long it counts as being elsewhere all the same, until it comes to some node; 0: it is just gone. */
+  left(topic: string, id: string, user: WireUser, holdMs: number): void;
+  /** Passed on to the members on other nodes; lost when it cannot be. */
+  typing(topic: string, user: WireUser, isTyping: boolean): void;
+  /** Users on other nodes, of a topic that is followed or open. */
+  elsewhere(topic: string): Iterable<readonly [id: string, user: WireUser]>;
+  /** Drops what is too old; called once a second. */
+  sweep(): void;
+  /** Says what is not said yet, as far as that goes within two seconds. */
+  stop(): Promise<void>;
 }

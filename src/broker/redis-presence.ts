@@ -1,0 +1,327 @@
+import type { Clock } from "../observe/clock.ts";
+import type { WireUser } from "../protocol/server-frames.ts";
+import type { Nodes, PresenceListener, PresenceStore } from "./broker.ts";
+import { NO_NODE, PresenceMirror } from "./presence-mirror.ts";
+import type { RedisLink } from "./redis/link.ts";
+import { changeText, fieldOf, MAX_CHANGES, readPresence, storedText, typingText } from "./redis/presence-bus.ts";
+import { readSnapshot } from "./redis/presence-snapshot.ts";
+import { type Batch, PresenceTopic } from "./redis/presence-topic.ts";
+import { Script } from "./redis/script.ts";
+
+const CHANGE = new Script("presence-change", ["users"], ["channel", "ttlMs", "change", "message"]);
+const READ = new Script("presence-read", ["users"], ["ttlMs", "most"]);
+
+export interface RedisPresenceOptions {
+  /** How long the users of a dead node stay on Redis. They count no longer, but it may be there again. */
+  readonly reapAfterMs: number;
+  /** How long users are believed that Redis has lost: until then their nodes have said so again. */
+  readonly doubtMs: number;
+  /** How long a topic is looked at that nobody is in any more, or that somebody asked about. */
+  readonly lingerMs: number;
+  /** Of one topic, between one batch and the next. */
+  readonly pauseMs: number;
+}
+
+const OPTIONS: RedisPresenceOptions = { reapAfterMs: 30_000, doubtMs: 15_000, lingerMs: 5_000, pauseMs: 20 };
+
+/** The hash of a topic that no node looks at ends by itself. */
+const TTL_MS = 3_600_000;
+/** A topic is compared as a whole this often, which also keeps its hash: what went wrong unseen is not wrong for ever. */
+const COMPARE_MS = 1_200_000;
+/** Users and nodes in one topic that are read; of more, only what changes is heard. */
+const MAX_READ = 200_000;
+/** Topics that are busy with Redis at once: after an outage all of them have to be read. */
+const MAX_JOBS = 32;
+/** After Redis has refused, or did not answer. */
+const RETRY_MS = 1_000;
+/** Topics that are kept though nobody is in them, while Redis is not there to be told. */
+const MAX_LINGERING = 50_000;
+const STOP_MS = 2_000;
+
+interface Ports {
+  readonly linkOf: (topic: string) => RedisLink;
+  readonly links: readonly RedisLink[];
+  readonly nodes: Nodes;
+  readonly clock: Clock;
+  readonly listener: () => PresenceListener;
+}
+
+/** Presence over a Redis: a hash per topic, a channel that tells its changes in order, and what this node has heard of both. */
+export class RedisPresence implements PresenceStore {
+  readonly isShared = true;
+  /** Messages and entries that were none, and topics that were given up while Redis was away. */
+  rejected = 0;
+  readonly #ports: Ports;
+  readonly #options: RedisPresenceOptions;
+  readonly #topics = new Map<string, PresenceTopic>();
+  /** Wait for their turn, each once. */
+  readonly #waiting = new Set<PresenceTopic>();
+  #jobs = 0;
+
+  constructor(ports: Ports, options: Partial<RedisPresenceOptions> = {}) {
+    this.#ports = ports;
+    this.#options = { ...OPTIONS, ...options };
+    for (const link of ports.links) link.onUp(() => this.#readAll(link));
+    ports.nodes.onGone((node) => this.#turn(node, false));
+    ports.nodes.onCome((node) => this.#turn(node, true));
+  }
+
+  open(name: string): void | Promise<void> {
+    const topic = this.#topic(name);
+    if (topic.opening !== null) return topic.opening;
+    if (topic.isTried || !this.#ports.linkOf(name).isUp) return;
+    // Ahead of all that wait: somebody waits for it.
+    this.#waiting.delete(topic);
+    return this.#work(topic);
+  }
+
+  follow(name: string): void {
+    const topic = this.#topic(name);
+    topic.isFollowed = true;
+    this.#due(topic);
+  }
+
+  unfollow(name: string): void {
+    const topic = this.#topics.get(name);
+    if (topic === undefined) return;
+    topic.isFollowed = false;
+    topic.idleSinceMs = this.#ports.clock.monotonic();
+  }
+
+  joined(name: string, id: string, { userId, username }: WireUser): void {
+    const topic = this.#topic(name);
+    topic.joined(id, { userId, username });
+    this.#due(topic);
+  }
+
+  left(name: string, id: string, { userId, username }: WireUser, holdMs: number): void {
+    const topic = this.#topic(name);
+    topic.left(id, { userId, username }, holdMs, this.#ports.clock.monotonic());
+    this.#due(topic);
+  }
+
+  typing(name: string, user: WireUser, isTyping: boolean): void {
+    const { nodes, linkOf } = this.#ports;
+    if (nodes.alive.size === 1 && nodes.alive.has(nodes.self)) return;
+    const link = linkOf(name);
+    const text = typingText(nodes.self, user, isTyping);
+    link.command(["PUBLISH", channelOf(link, name), text]).catch(() => undefined);
+  }
+
+  elsewhere(name: string): Iterable<readonly [id: string, user: WireUser]> {
+    return this.#topics.get(name)?.mirror.users() ?? [];
+  }
+
+  sweep(): void {
+    const nowMs = this.#ports.clock.monotonic();
+    let lingering = 0;
+    for (const topic of this.#topics.values()) {
+      const expired = topic.mirror.sweep(nowMs);
+      if (expired.length > 0) this.#clean(topic, { expired: expired.map((id) => fieldOf(NO_NODE, id)) });
+      for (const { node, ids } of topic.mirror.reapable(nowMs, MAX_CHANGES)) {
+        const removed = ids.map((id) => fieldOf(node, id));
+        this.#clean(topic, { removed }, { node, by: this.#ports.nodes.self, joined: [], left: ids, held: [] });
+      }
+      if (nowMs - topic.readAtMs > COMPARE_MS && topic.isFollowed) topic.isStale = true;
+      if (topic.isDue) this.#due(topic);
+      if (topic.isFollowed) continue;
+      lingering += 1;
+      const isOver = nowMs - topic.idleSinceMs > this.#options.lingerMs;
+      if (isOver && (topic.isIdle || (lingering > MAX_LINGERING && topic.isEmptyHere))) this.#drop(topic);
+    }
+  }
+
+  async stop(): Promise<void> {
+    const { clock, linkOf } = this.#ports;
+    const endMs = clock.monotonic() + STOP_MS;
+    for (const topic of this.#topics.values()) {
+      while (topic.hasUntold && linkOf(topic.topic).isUp && clock.monotonic() < endMs) {
+        await this.#tell(topic).catch(() => undefined);
+        if (topic.isStale) break;
+      }
+    }
+  }
+
+  #topic(name: string): PresenceTopic {
+    const known = this.#topics.get(name);
+    if (known !== undefined) return known;
+    const { nodes, clock, listener } = this.#ports;
+    const { self, alive } = nodes;
+    const mirror = new PresenceMirror(
+      { self, isAlive: (node) => alive.has(node), reapAfterMs: this.#options.reapAfterMs },
+      {
+        came: (id, user) => listener().came(name, id, user),
+        went: (id) => listener().went(name, id),
+      },
+    );
+    const topic = new PresenceTopic(name, self, mirror, clock.monotonic());
+    this.#topics.set(name, topic);
+    return topic;
+  }
+
+  #drop(topic: PresenceTopic): void {
+    if (topic.isDue) this.rejected += 1;
+    this.#topics.delete(topic.topic);
+    this.#waiting.delete(topic);
+    const link = this.#ports.linkOf(topic.topic);
+    if (topic.isSubscribed) link.unsubscribe(channelOf(link, topic.topic));
+  }
+
+  #readAll(link: RedisLink): void {
+    for (const topic of this.#topics.values()) {
+      if (this.#ports.linkOf(topic.topic) !== link) continue;
+      topic.isStale = true;
+      this.#due(topic);
+    }
+  }
+
+  #turn(node: string, isAlive: boolean): void {
+    const nowMs = this.#ports.clock.monotonic();
+    const isOwn = node === this.#ports.nodes.self;
+    for (const topic of this.#topics.values()) {
+      // Others may have taken this node for dead, and its users off.
+      if (isOwn) topic.isStale = true;
+      else topic.mirror.turn(node, isAlive, nowMs);
+      if (isOwn) this.#due(topic);
+    }
+  }
+
+  /** While there is no connection nothing is due: the next one reads all topics anew. */
+  #due(topic: PresenceTopic): void {
+    if (topic.isBusy || !this.#ports.linkOf(topic.topic).isUp) return;
+    topic.isBusy = true;
+    this.#waiting.add(topic);
+    // Behind what else happens in this turn, which may be the same topic's.
+    if (this.#waiting.size === 1) queueMicrotask(() => this.#next());
+  }
+
+  #next(): void {
+    for (const topic of this.#waiting) {
+      if (this.#jobs >= MAX_JOBS) return;
+      this.#waiting.delete(topic);
+      void this.#work(topic);
+    }
+  }
+
+  #work(topic: PresenceTopic): Promise<void> {
+    const done = this.#run(topic);
+    if (!topic.isTried) {
+      topic.isTried = true;
+      topic.opening = done.finally(() => {
+        topic.opening = null;
+      });
+    }
+    return done;
+  }
+
+  /** Reads the topic when that is needed, and tells one batch. Never rejects. */
+  async #run(topic: PresenceTopic): Promise<void> {
+    topic.isBusy = true;
+    this.#jobs += 1;
+    let pauseMs = this.#options.pauseMs;
+    try {
+      if (!topic.isSubscribed) await this.#subscribe(topic);
+      if (topic.isStale) await this.#read(topic);
+      if (topic.hasUntold) await this.#tell(topic);
+    } catch {
+      // What Redis did not take is still untold, and the whole is compared again.
+      topic.isStale = true;
+      pauseMs = RETRY_MS;
+    }
+    this.#jobs -= 1;
+    this.#ports.clock.after(pauseMs, () => {
+      topic.isBusy = false;
+      if (topic.isDue && this.#topics.get(topic.topic) === topic) this.#due(topic);
+    });
+    this.#next();
+  }
+
+  async #subscribe(topic: PresenceTopic): Promise<void> {
+    const link = this.#ports.linkOf(topic.topic);
+    topic.isSubscribed = true;
+    await link.subscribe(channelOf(link, topic.topic), (raw) => this.#hear(topic, raw));
+  }
+
+  async #read(topic: PresenceTopic): Promise<void> {
+    const { linkOf, clock } = this.#ports;
+    const link = linkOf(topic.topic);
+    topic.startReading();
+    try {
+      const args = { ttlMs: String(TTL_MS), most: String(MAX_READ) };
+      const answer = await link.run(READ, { users: keyOf(link, topic.topic) }, args);
+      const nowMs = clock.monotonic();
+      const snapshot = readSnapshot(answer, nowMs);
+      this.rejected += snapshot.skipped;
+      topic.install(snapshot, link.runId, nowMs, nowMs + this.#options.doubtMs);
+    } catch (error) {
+      topic.stopReading();
+      throw error;
+    }
+  }
+
+  async #tell(topic: PresenceTopic): Promise<void> {
+    const batch = topic.take();
+    try {
+      const { self } = this.#ports.nodes;
+      await this.#change(topic, stepsOf(self, batch), changeText({ node: self, by: self, ...batch.told }));
+    } catch (error) {
+      topic.putBack(batch);
+      throw error;
+    }
+  }
+
+  /** What others are told about whom nobody tells any more; tried again when it fails, since those are found again. */
+  #clean(topic: PresenceTopic, steps: Partial<Steps>, told?: Parameters<typeof changeText>[0]): void {
+    if (!this.#ports.linkOf(topic.topic).isUp) return;
+    const message = told === undefined ? "{}" : changeText(told);
+    this.#change(topic, steps, message).catch(() => undefined);
+  }
+
+  #change(topic: PresenceTopic, steps: Partial<Steps>, message: string): Promise<unknown> {
+    const link = this.#ports.linkOf(topic.topic);
+    const change = JSON.stringify({ removed: [], set: [], held: [], expired: [], ...steps });
+    const args = { channel: channelOf(link, topic.topic), ttlMs: String(TTL_MS), change, message };
+    return link.run(CHANGE, { users: keyOf(link, topic.topic) }, args);
+  }
+
+  #hear(topic: PresenceTopic, raw: string): void {
+    const heard = readPresence(raw);
+    if (heard === null) {
+      this.rejected += 1;
+      return;
+    }
+    if (!("typing" in heard)) {
+      topic.hear(heard, this.#ports.clock.monotonic());
+      if (topic.isDue) this.#due(topic);
+    } else if (heard.by !== this.#ports.nodes.self) {
+      const [userId, username, isTyping] = heard.typing;
+      this.#ports.listener().typed(topic.topic, { userId, username }, isTyping);
+    }
+  }
+}
+
+/** What the script does to the hash. */
+interface Steps {
+  readonly removed: readonly string[];
+  readonly set: readonly (readonly [field: string, value: string])[];
+  readonly held: readonly (readonly [field: string, value: string, holdMs: number])[];
+  /** Holds that have ended, as long as nobody holds the user anew. */
+  readonly expired: readonly string[];
+}
+
+function stepsOf(self: string, { told: { joined, left, held } }: Batch): Omit<Steps, "expired"> {
+  const own = [...left, ...held.map(([id]) => id)].map((id) => fieldOf(self, id));
+  return {
+    removed: [...own, ...joined.map(([id]) => fieldOf(NO_NODE, id))],
+    set: joined.map(([id, userId, username]) => [fieldOf(self, id), storedText({ userId, username })]),
+    held: held.map(([id, userId, username, holdMs]) => [fieldOf(NO_NODE, id), storedText({ userId, username }), holdMs]),
+  };
+}
+
+function keyOf(link: RedisLink, topic: string): string {
+  return `${link.prefix}p:${topic}`;
+}
+
+function channelOf(link: RedisLink, topic: string): string {
+  return `${link.prefix}pc:${topic}`;
+}
