@@ -107,3 +107,43 @@ export interface RevocationStore {
   /** Drops what is past its end; called once a second. */
   sweep(): void;
 }
+
+export interface Answered {
+  /** As in `Nodes.alive`. */
+  readonly node: string;
+  /** What came over the network: nobody has checked it. */
+  readonly body: unknown;
+}
+
+export interface Answers {
+  readonly answers: readonly Answered[];
+  /** The NODE_IDs of those that were not heard in time, that could not answer, or that could not be asked. */
+  readonly missing: readonly string[];
+}
+
+/** Answers a question of another node. What it throws or rejects with is no answer: the asker finds this node among the missing. */
+export type AnswerHandler = (body: unknown) => unknown;
+
+/** The nodes that share, and questions to all of them. */
+export interface Nodes {
+  /** There are no others and never will be: `ask` answers at once. */
+  readonly isAlone: boolean;
+  /** This node in this life, `{NODE_ID}/{random}`: a restart, or a second process of that name, is another one. */
+  readonly self: string;
+  /** Those whose lease holds, this one included. While nothing can be asked they stay as they were last known. */
+  readonly alive: ReadonlySet<string>;
+  /** Called once for every other node that has said goodbye, or whose lease has ended. */
+  onGone(run: (node: string) => void): void;
+  /**
+   * Called for every node that has come, and for this one whenever others may have taken it for gone: at the start, and after each time
+   * that it was cut off. What was kept for it elsewhere may be lost then.
+   */
+  onCome(run: (node: string) => void): void;
+  /**
+   * Asks every other live node, and waits for a second at most; for one that did not answer the last time only as long as for the others.
+   * Never throws or rejects: who could not be asked is missing. `body` is anything that JSON can hold.
+   */
+  ask(question: string, body: unknown): Answers | Promise<Answers>;
+  /** What this node answers. Throws when somebody answers that question already. */
+  answer(question: string, handle: AnswerHandler): void;
+}
