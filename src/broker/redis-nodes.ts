@@ -1,11 +1,11 @@
 import type { Clock } from "../observe/clock.ts";
 import type { AnswerHandler, Answers, Nodes } from "./broker.ts";
 import { newLife, nodeIdOf } from "./life.ts";
-import { type Leases, leasesOf } from "./redis/leases.ts";
+import { type Leases, leasesOf } from "./leases.ts";
 import type { RedisLink } from "./redis/link.ts";
-import { announcementIn, textOf } from "./redis/node-messages.ts";
-import { ASK, Questions } from "./redis/questions.ts";
-import { MAX_NODES, Roster } from "./redis/roster.ts";
+import { announcementIn, textOf } from "./node-messages.ts";
+import { ASK, Questions } from "./questions.ts";
+import { MAX_NODES, Roster } from "./roster.ts";
 import { Script } from "./redis/script.ts";
 
 const RENEW = new Script("renew-lease", ["nodes"], ["self", "leaseMs", "limit", "channel", "announcement"]);

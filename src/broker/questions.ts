@@ -1,13 +1,13 @@
-import type { Clock } from "../../observe/clock.ts";
-import { ProtocolError } from "../../protocol/codes.ts";
-import type { Answers } from "../broker.ts";
-import { HandlerTable } from "../handler-table.ts";
+import type { Clock } from "../observe/clock.ts";
+import { ProtocolError } from "../protocol/codes.ts";
+import type { Answers } from "./broker.ts";
+import { HandlerTable } from "./handler-table.ts";
 import { type Leases, leasesOf } from "./leases.ts";
-import { MAX_BUS_LENGTH, type RedisLink } from "./link.ts";
+import { MAX_BUS_LENGTH, type RedisLink } from "./redis/link.ts";
 import { answerIn, type QuestionMessage, questionIn, textOf } from "./node-messages.ts";
 import { namesOf, Poll } from "./poll.ts";
 import { MAX_NODES, type Roster } from "./roster.ts";
-import { Script } from "./script.ts";
+import { Script } from "./redis/script.ts";
 
 export const ASK = new Script("ask-nodes", ["nodes"], ["limit", "channel", "question"]);
 

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { isLife } from "../life.ts";
+import { isLife } from "./life.ts";
 
 export interface Leases {
   /** The lease that was renewed had ended, or never was. */

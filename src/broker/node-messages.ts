@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { isLife } from "../life.ts";
+import { isLife } from "./life.ts";
 
 /** What nodes say to each other on the bus, as JSON. A version that a node does not know is none of its messages. */
 

@@ -1,5 +1,5 @@
-import type { Answered, Answers } from "../broker.ts";
-import { nodeIdOf } from "../life.ts";
+import type { Answered, Answers } from "./broker.ts";
+import { nodeIdOf } from "./life.ts";
 
 /** One question that is on its way: who has to answer it, and who has. */
 export class Poll {
