@@ -1,4 +1,5 @@
 import type { Authenticator } from "./auth/authenticate.ts";
+import type { NodeTimes } from "./broker/redis-nodes.ts";
 import type { Config } from "./config.ts";
 import type { Application } from "./hub/application.ts";
 import type { Authorizer } from "./hub/permission.ts";
@@ -9,6 +10,8 @@ export interface NodeParts {
   readonly clock?: Clock;
   /** Where the log goes: a file descriptor or a path. */
   readonly logTarget?: number | string;
+  /** Other leases and waits than those of a node, for tests. */
+  readonly nodeTimes?: Partial<NodeTimes>;
   readonly application?: (ports: EmbeddingPorts) => Embedding;
 }
 

@@ -1,9 +1,11 @@
-import type { Broker, Deliver, RevocationStore, TicketStore } from "./broker/broker.ts";
+import type { Broker, Deliver, Nodes, RevocationStore, TicketStore } from "./broker/broker.ts";
 import { MemoryBroker } from "./broker/memory.ts";
+import { MemoryNodes } from "./broker/memory-nodes.ts";
 import { MemoryRevocations } from "./broker/memory-revocations.ts";
 import { MemoryTickets } from "./broker/memory-tickets.ts";
 import { redisAddresses } from "./broker/redis/address.ts";
 import { RedisLink } from "./broker/redis/link.ts";
+import { type NodeTimes, RedisNodes } from "./broker/redis-nodes.ts";
 import { type Config, configured } from "./config.ts";
 import type { Clock } from "./observe/clock.ts";
 import type { Log } from "./observe/log.ts";
@@ -13,16 +15,33 @@ export interface Sharing {
   readonly broker: Broker;
   readonly tickets: TicketStore;
   readonly revocations: RevocationStore;
+  readonly nodes: Nodes;
+  /** What the way to the others is like now; read when somebody asks for metrics. */
+  readonly bus: () => BusState;
   /** Connects; returns when the first attempts have ended, well or not. */
   start(): Promise<void>;
   stop(): Promise<void>;
+}
+
+/** The worst of several connections, or their sum. */
+export interface BusState {
+  readonly roundTripMs: number;
+  readonly commandsInFlight: number;
+  readonly reconnects: number;
+  /** Messages and entries of others that were none. */
+  readonly rejected: number;
 }
 
 interface SharingPorts {
   readonly clock: Clock;
   readonly log: Log;
   readonly deliver: Deliver;
+  readonly report: (error: unknown, correlationId: string) => void;
+  /** For tests: other times than those of a node. */
+  readonly nodeTimes: Partial<NodeTimes>;
 }
+
+const NO_BUS: BusState = { roundTripMs: 0, commandsInFlight: 0, reconnects: 0, rejected: 0 };
 
 /** Throws `ConfigError`. */
 export function sharingOf(config: Config, ports: SharingPorts): Sharing {
@@ -35,13 +54,15 @@ function alone(config: Config, { clock, deliver }: SharingPorts): Sharing {
     broker,
     tickets: new MemoryTickets(clock),
     revocations: new MemoryRevocations(clock),
+    nodes: new MemoryNodes(config.nodeId),
+    bus: () => NO_BUS,
     start: () => Promise.resolve(),
     stop: () => broker.stop(),
   };
 }
 
 /** Topics are spread over all addresses; what belongs to no topic is kept on the first. */
-function overRedis(config: Config, { clock, log, deliver }: SharingPorts): Sharing {
+function overRedis(config: Config, { clock, log, deliver, report, nodeTimes }: SharingPorts): Sharing {
   const addresses = configured(() => {
     const known = redisAddresses(config.brokerUrl);
     if (known === null) throw new Error("BROKER_URL must be memory:// or addresses such as redis://host:6379/0");
@@ -55,18 +76,37 @@ function overRedis(config: Config, { clock, log, deliver }: SharingPorts): Shari
         report: ({ up, ...about }) => log[up ? "info" : "warn"]({ up, ...about }, "broker"),
       }),
   );
+  const [first] = links;
+  if (first === undefined) throw new Error("BROKER_URL names no Redis");
+  const warn = (fields: object, message: string): void => log.warn(fields, message);
+  const nodes = new RedisNodes(config.nodeId, first, { clock, warn, report }, nodeTimes);
   // Until the broker itself is here.
   const broker = new MemoryBroker(config, clock, deliver);
   return {
     broker,
     tickets: new MemoryTickets(clock),
     revocations: new MemoryRevocations(clock),
+    nodes,
+    bus: () => busStateOf(links, nodes.rejected),
     async start() {
+      await nodes.prepare();
       await Promise.all(links.map((link) => link.start()));
+      await nodes.start();
     },
     async stop() {
+      await nodes.stop();
       await broker.stop();
       for (const link of links) link.stop();
     },
+  };
+}
+
+function busStateOf(links: readonly RedisLink[], rejected: number): BusState {
+  const sum = (read: (link: RedisLink) => number): number => links.reduce((total, link) => total + read(link), 0);
+  return {
+    roundTripMs: Math.max(...links.map((link) => link.roundTripMs)),
+    commandsInFlight: sum((link) => link.inFlight),
+    reconnects: sum((link) => link.reconnects),
+    rejected: rejected + sum((link) => link.oversized),
   };
 }

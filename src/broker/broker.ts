@@ -67,6 +67,45 @@ export interface Broker {
   stop(): Promise<void>;
 }
 
+/** What a node is told of the users on other nodes. */
+export interface PresenceListener {
+  /** The user is on another node now; it may be on a third one already. */
+  came(topic: string, id: string, user: WireUser): void;
+  /** The user is on no other node any more. */
+  went(topic: string, id: string): void;
+  /** The user types on another node, or stopped. */
+  typed(topic: string, user: WireUser, isTyping: boolean): void;
+}
+
+/**
+ * Who is in which topic on the other nodes, and what they are told of this one. Nothing here makes the node wait: what it says of itself is
+ * right at once here, and soon there. While a shared store is away, what it knew last stays.
+ */
+export interface PresenceStore {
+  /** Whether there may be users on other nodes. */
+  readonly isShared: boolean;
+  /**
+   * Looks at the topic for some seconds, for whoever is about to ask who is there or to follow it. The promise ends when that is known, or when it
+   * cannot be; undefined when it is known already. Never rejects.
+   */
+  open(topic: string): void | Promise<void>;
+  /** From now on the listener is told of the topic, until `unfollow`. */
+  follow(topic: string): void;
+  unfollow(topic: string): void;
+  /** The user has come to the topic on this node, with its first connection there. */
+  joined(topic: string, id: string, user: WireUser): void;
+  /** The user has left it here. For so long it counts as being elsewhere all the same, until it comes to some node; 0: it is just gone. */
+  left(topic: string, id: string, user: WireUser, holdMs: number): void;
+  /** Passed on to the members on other nodes; lost when it cannot be. */
+  typing(topic: string, user: WireUser, isTyping: boolean): void;
+  /** Users on other nodes, of a topic that is followed or open. */
+  elsewhere(topic: string): Iterable<readonly [id: string, user: WireUser]>;
+  /** Drops what is too old; called once a second. */
+  sweep(): void;
+  /** Says what is not said yet, as far as that goes within two seconds. */
+  stop(): Promise<void>;
+}
+
 /** One-time tickets that were given out and not used yet, by the digest of the ticket: nowhere is a ticket itself kept. */
 export interface TicketStore {
   /**
@@ -109,41 +148,42 @@ export interface RevocationStore {
   sweep(): void;
 }
 
-/** What a node is told of the users on other nodes. */
-export interface PresenceListener {
-  /** The user is on another node now; it may be on a third one already. */
-  came(topic: string, id: string, user: WireUser): void;
-  /** The user is on no other node any more. */
-  went(topic: string, id: string): void;
-  /** The user types on another node, or stopped. */
-  typed(topic: string, user: WireUser, isTyping: boolean): void;
+export interface Answered {
+  /** As in `Nodes.alive`. */
+  readonly node: string;
+  /** What came over the network: nobody has checked it. */
+  readonly body: unknown;
 }
 
-/**
- * Who is in which topic on the other nodes, and what they are told of this one. Nothing here makes the node wait: what it says of itself is
- * right at once here, and soon there. While a shared store is away, what it knew last stays.
- */
-export interface PresenceStore {
-  /** Whether there may be users on other nodes. */
-  readonly isShared: boolean;
+export interface Answers {
+  readonly answers: readonly Answered[];
+  /** The NODE_IDs of those that were not heard in time, that could not answer, or that could not be asked. */
+  readonly missing: readonly string[];
+}
+
+/** Answers a question of another node. What it throws or rejects with is no answer: the asker finds this node among the missing. */
+export type AnswerHandler = (body: unknown) => unknown;
+
+/** The nodes that share, and questions to all of them. */
+export interface Nodes {
+  /** There are no others and never will be: `ask` answers at once. */
+  readonly isAlone: boolean;
+  /** This node in this life, `{NODE_ID}/{random}`: a restart, or a second process of that name, is another one. */
+  readonly self: string;
+  /** Those whose lease holds, this one included. While nothing can be asked they stay as they were last known. */
+  readonly alive: ReadonlySet<string>;
+  /** Called once for every other node that has said goodbye, or whose lease has ended. */
+  onGone(run: (node: string) => void): void;
   /**
-   * Looks at the topic for some seconds, for whoever is about to ask who is there or to follow it. The promise ends when that is known, or when it
-   * cannot be; undefined when it is known already. Never rejects.
+   * Called for every node that has come, and for this one whenever others may have taken it for gone: at the start, and after each time
+   * that it was cut off. What was kept for it elsewhere may be lost then.
    */
-  open(topic: string): void | Promise<void>;
-  /** From now on the listener is told of the topic, until `unfollow`. */
-  follow(topic: string): void;
-  unfollow(topic: string): void;
-  /** The user has come to the topic on this node, with its first connection there. */
-  joined(topic: string, id: string, user: WireUser): void;
-  /** The user has left it here. For so long it counts as being elsewhere all the same, until it comes to some node; 0: it is just gone. */
-  left(topic: string, id: string, user: WireUser, holdMs: number): void;
-  /** Passed on to the members on other nodes; lost when it cannot be. */
-  typing(topic: string, user: WireUser, isTyping: boolean): void;
-  /** Users on other nodes, of a topic that is followed or open. */
-  elsewhere(topic: string): Iterable<readonly [id: string, user: WireUser]>;
-  /** Drops what is too old; called once a second. */
-  sweep(): void;
-  /** Says what is not said yet, as far as that goes within two seconds. */
-  stop(): Promise<void>;
+  onCome(run: (node: string) => void): void;
+  /**
+   * Asks every other live node, and waits for a second at most; for one that did not answer the last time only as long as for the others.
+   * Never throws or rejects: who could not be asked is missing. `body` is anything that JSON can hold.
+   */
+  ask(question: string, body: unknown): Answers | Promise<Answers>;
+  /** What this node answers. Throws when somebody answers that question already. */
+  answer(question: string, handle: AnswerHandler): void;
 }

@@ -5,7 +5,7 @@ import { type Client, isRefusal, RedisConnection } from "./connection.ts";
 import type { Script } from "./script.ts";
 
 /** Longer messages on the bus are none of ours. */
-const MAX_BUS_LENGTH = 1_048_576;
+export const MAX_BUS_LENGTH = 1_048_576;
 const PROBE_MS = 1_000;
 /** A bus that has not brought our own probe by then is deaf, whatever its connection says. */
 const DEAF_AFTER_MS = 3_000;
@@ -49,6 +49,8 @@ export class RedisLink {
   #probedAtMs = 0;
   #heardAtMs = 0;
   #roundTripMs = 0;
+  #ups = 0;
+  #oversized = 0;
   #cancel: () => void = () => undefined;
 
   constructor({ address, clock, report }: LinkOptions) {
@@ -87,6 +89,16 @@ export class RedisLink {
   /** How long the last probe took through the bus. */
   get roundTripMs(): number {
     return this.#roundTripMs;
+  }
+
+  /** How often it has come back. */
+  get reconnects(): number {
+    return Math.max(0, this.#ups - 1);
+  }
+
+  /** Messages of the bus that were too long to be looked at. */
+  get oversized(): number {
+    return this.#oversized;
   }
 
   get inFlight(): number {
@@ -164,6 +176,7 @@ export class RedisLink {
 
   readonly #dispatch = (message: string, channel: string): void => {
     if (message.length <= MAX_BUS_LENGTH) this.#channels.get(channel)?.(message);
+    else this.#oversized += 1;
   };
 
   #changed(reason?: string): void {
@@ -172,7 +185,9 @@ export class RedisLink {
       this.#report({ redis: this.name, up: isUp, ...(reason !== undefined && { reason }) });
     }
     this.#isUp = isUp;
-    if (isUp) for (const run of this.#onUp) run();
+    if (!isUp) return;
+    this.#ups += 1;
+    for (const run of this.#onUp) run();
   }
 
   #heard(): void {
