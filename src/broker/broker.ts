@@ -70,7 +70,7 @@ export interface Broker {
    * message after which `deliver` goes on. Whoever is to go on following has called `follow` when `use` returns. Without a `since` a history
    * is nothing but a position. Rejects UNAVAILABLE, and with what `use` throws.
    */
-  enter<T>(entrances: readonly Entrance[], use: (histories: readonly History[]) => T): T | Promise<Awaited<T>>;
+  enter<T>(entrances: readonly Entrance[], use: (histories: readonly History[]) => T | Promise<T>): T | Promise<T>;
   /** From now on `deliver` is called for the topic, until `unfollow` was called as often. */
   follow(topic: string): void;
   unfollow(topic: string): void;

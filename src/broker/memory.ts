@@ -134,7 +134,7 @@ export class MemoryBroker implements Broker {
     return since === null ? stream.newest(limit) : stream.after(since, limit);
   }
 
-  enter<T>(entrances: readonly Entrance[], use: (histories: readonly History[]) => T): T {
+  enter<T>(entrances: readonly Entrance[], use: (histories: readonly History[]) => T | Promise<T>): T | Promise<T> {
     const histories: History[] = [];
     for (const { topic, since } of entrances) {
       histories.push(since === null ? this.#standing(topic) : this.history(topic, since, Number.POSITIVE_INFINITY));

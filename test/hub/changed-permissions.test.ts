@@ -182,7 +182,7 @@ describe("a change", () => {
     const rig = new HubRig({}, (broker) => ({
       ...passing(broker),
       enter: (entrances, use) =>
-        waits === null ? broker.enter(entrances, use) : waits.then(async () => broker.enter(entrances, use)),
+        waits === null ? broker.enter(entrances, use) : waits.then(() => broker.enter(entrances, use)),
     }));
     const { connection, socket } = rig.connect("ada", undefined, MAY_TALK);
     waits = new Promise<void>((resolve) => {
