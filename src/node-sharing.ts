@@ -1,11 +1,21 @@
-import type { Broker, Deliver, Nodes, RevocationStore, TicketStore } from "./broker/broker.ts";
+import type {
+  Broker,
+  Deliver,
+  Nodes,
+  PresenceListener,
+  PresenceStore,
+  RevocationStore,
+  TicketStore,
+} from "./broker/broker.ts";
 import { MemoryBroker } from "./broker/memory.ts";
 import { MemoryNodes } from "./broker/memory-nodes.ts";
+import { MemoryPresence } from "./broker/memory-presence.ts";
 import { MemoryRevocations } from "./broker/memory-revocations.ts";
 import { MemoryTickets } from "./broker/memory-tickets.ts";
 import { redisAddresses } from "./broker/redis/address.ts";
 import { RedisLink } from "./broker/redis/link.ts";
 import { type NodeTimes, RedisNodes } from "./broker/redis-nodes.ts";
+import { RedisPresence } from "./broker/redis-presence.ts";
 import { type Config, configured } from "./config.ts";
 import type { Clock } from "./observe/clock.ts";
 import type { Log } from "./observe/log.ts";
@@ -16,6 +26,7 @@ export interface Sharing {
   readonly tickets: TicketStore;
   readonly revocations: RevocationStore;
   readonly nodes: Nodes;
+  readonly presence: PresenceStore;
   /** What the way to the others is like now; read when somebody asks for metrics. */
   readonly bus: () => BusState;
   /** Connects; returns when the first attempts have ended, well or not. */
@@ -36,6 +47,8 @@ interface SharingPorts {
   readonly clock: Clock;
   readonly log: Log;
   readonly deliver: Deliver;
+  /** Asked for when there is something to tell. */
+  readonly presence: () => PresenceListener;
   readonly report: (error: unknown, correlationId: string) => void;
   /** For tests: other times than those of a node. */
   readonly nodeTimes: Partial<NodeTimes>;
@@ -55,6 +68,7 @@ function alone(config: Config, { clock, deliver }: SharingPorts): Sharing {
     tickets: new MemoryTickets(clock),
     revocations: new MemoryRevocations(clock),
     nodes: new MemoryNodes(config.nodeId),
+    presence: new MemoryPresence(),
     bus: () => NO_BUS,
     start: () => Promise.resolve(),
     stop: () => broker.stop(),
@@ -62,7 +76,10 @@ function alone(config: Config, { clock, deliver }: SharingPorts): Sharing {
 }
 
 /** Topics are spread over all addresses; what belongs to no topic is kept on the first. */
-function overRedis(config: Config, { clock, log, deliver, report, nodeTimes }: SharingPorts): Sharing {
+function overRedis(
+  config: Config,
+  { clock, log, deliver, report, nodeTimes, presence: listener }: SharingPorts,
+): Sharing {
   const addresses = configured(() => {
     const known = redisAddresses(config.brokerUrl);
     if (known === null) throw new Error("BROKER_URL must be memory:// or addresses such as redis://host:6379/0");
@@ -80,20 +97,22 @@ function overRedis(config: Config, { clock, log, deliver, report, nodeTimes }: S
   if (first === undefined) throw new Error("BROKER_URL names no Redis");
   const warn = (fields: object, message: string): void => log.warn(fields, message);
   const nodes = new RedisNodes(config.nodeId, first, { clock, warn, report }, nodeTimes);
+  const presence = new RedisPresence({ linkOf: () => first, links, nodes, clock, listener });
   // Until the broker itself is here.
   const broker = new MemoryBroker(config, clock, deliver);
   return {
     broker,
     tickets: new MemoryTickets(clock),
     revocations: new MemoryRevocations(clock),
-    nodes,
-    bus: () => busStateOf(links, nodes.rejected),
+    ...{ nodes, presence },
+    bus: () => busStateOf(links, nodes.rejected + presence.rejected),
     async start() {
       await nodes.prepare();
       await Promise.all(links.map((link) => link.start()));
       await nodes.start();
     },
     async stop() {
+      await presence.stop();
       await nodes.stop();
       await broker.stop();
       for (const link of links) link.stop();

@@ -55,8 +55,9 @@ export async function startNode(config: Config, parts: NodeParts = {}): Promise<
   const sharing = sharingOf(config, {
     ...{ clock, log, report, nodeTimes: parts.nodeTimes ?? {} },
     deliver: (topic, message) => hub.deliver(topic, message),
+    presence: () => hub.presence,
   });
-  const { broker, revocations } = sharing;
+  const { broker, revocations, presence } = sharing;
   const tickets = new OneTimeTickets(sharing.tickets, clock);
   const standing = { accounts, revocations, tickets };
   const authenticator = embedding.authenticator(configured(() => authenticatorOf(config, clock, standing)));
@@ -70,7 +71,7 @@ export async function startNode(config: Config, parts: NodeParts = {}): Promise<
     later: (run) => void setImmediate(run),
     authorizer: embedding.authorizer ?? hook,
     application: embedding.application,
-    ...{ access, broker, authenticator, revocations, audit, metrics, clock, report },
+    ...{ access, broker, presence, authenticator, revocations, audit, metrics, clock, report },
   });
   bindGauges(hub);
   const drain = new Drain(config, hub, clock, (fields, message) => log.info(fields, message));

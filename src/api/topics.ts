@@ -43,7 +43,7 @@ export function topicRoutes(directory: Directory): Route[] {
       summary: "The users in a topic.",
       answers: { 200: { what: "a page of users, and how many there are", schema: PresenceAnswer } },
       errors: ["NOT_FOUND"],
-      handle: ({ params, query }) => Response.json(directory.presence(params.topic, query)),
+      handle: async ({ params, query }) => Response.json(await directory.presence(params.topic, query)),
     }),
     route({
       ...{ ...ROW, path: "/api/topics/{topic}/history", params: TopicPath, query: HistoryQuery },

@@ -3,13 +3,9 @@ import type { WireUser } from "../protocol/server-frames.ts";
 import type { Nodes, PresenceListener, PresenceStore } from "./broker.ts";
 import { NO_NODE, PresenceMirror } from "./presence-mirror.ts";
 import type { RedisLink } from "./redis/link.ts";
-import { changeText, fieldOf, MAX_CHANGES, readPresence, storedText, typingText } from "./redis/presence-bus.ts";
-import { readSnapshot } from "./redis/presence-snapshot.ts";
-import { type Batch, PresenceTopic } from "./redis/presence-topic.ts";
-import { Script } from "./redis/script.ts";
-
-const CHANGE = new Script("presence-change", ["users"], ["channel", "ttlMs", "change", "message"]);
-const READ = new Script("presence-read", ["users"], ["ttlMs", "most"]);
+import { changeText, fieldOf, MAX_CHANGES, readPresence, typingText } from "./redis/presence-bus.ts";
+import { PresenceHash, type Steps, stepsOf } from "./redis/presence-hash.ts";
+import { PresenceTopic } from "./redis/presence-topic.ts";
 
 export interface RedisPresenceOptions {
   /** How long the users of a dead node stay on Redis. They count no longer, but it may be there again. */
@@ -24,12 +20,8 @@ export interface RedisPresenceOptions {
 
 const OPTIONS: RedisPresenceOptions = { reapAfterMs: 30_000, doubtMs: 15_000, lingerMs: 5_000, pauseMs: 20 };
 
-/** The hash of a topic that no node looks at ends by itself. */
-const TTL_MS = 3_600_000;
 /** A topic is compared as a whole this often, which also keeps its hash: what went wrong unseen is not wrong for ever. */
 const COMPARE_MS = 1_200_000;
-/** Users and nodes in one topic that are read; of more, only what changes is heard. */
-const MAX_READ = 200_000;
 /** Topics that are busy with Redis at once: after an outage all of them have to be read. */
 const MAX_JOBS = 32;
 /** After Redis has refused, or did not answer. */
@@ -69,7 +61,7 @@ export class RedisPresence implements PresenceStore {
   open(name: string): void | Promise<void> {
     const topic = this.#topic(name);
     if (topic.opening !== null) return topic.opening;
-    if (topic.isTried || !this.#ports.linkOf(name).isUp) return;
+    if (topic.isTried || !topic.hash.link.isUp) return;
     // Ahead of all that wait: somebody waits for it.
     this.#waiting.delete(topic);
     return this.#work(topic);
@@ -101,11 +93,10 @@ export class RedisPresence implements PresenceStore {
   }
 
   typing(name: string, user: WireUser, isTyping: boolean): void {
-    const { nodes, linkOf } = this.#ports;
+    const { nodes } = this.#ports;
     if (nodes.alive.size === 1 && nodes.alive.has(nodes.self)) return;
-    const link = linkOf(name);
-    const text = typingText(nodes.self, user, isTyping);
-    link.command(["PUBLISH", channelOf(link, name), text]).catch(() => undefined);
+    const { hash } = this.#topic(name);
+    hash.publish(typingText(nodes.self, user, isTyping)).catch(() => undefined);
   }
 
   elsewhere(name: string): Iterable<readonly [id: string, user: WireUser]> {
@@ -115,7 +106,7 @@ export class RedisPresence implements PresenceStore {
   sweep(): void {
     const nowMs = this.#ports.clock.monotonic();
     let lingering = 0;
-    for (const topic of this.#topics.values()) {
+    for (const [name, topic] of this.#topics) {
       const expired = topic.mirror.sweep(nowMs);
       if (expired.length > 0) this.#clean(topic, { expired: expired.map((id) => fieldOf(NO_NODE, id)) });
       for (const { node, ids } of topic.mirror.reapable(nowMs, MAX_CHANGES)) {
@@ -127,15 +118,15 @@ export class RedisPresence implements PresenceStore {
       if (topic.isFollowed) continue;
       lingering += 1;
       const isOver = nowMs - topic.idleSinceMs > this.#options.lingerMs;
-      if (isOver && (topic.isIdle || (lingering > MAX_LINGERING && topic.isEmptyHere))) this.#drop(topic);
+      if (isOver && (topic.isIdle || (lingering > MAX_LINGERING && topic.isEmptyHere))) this.#drop(name, topic);
     }
   }
 
   async stop(): Promise<void> {
-    const { clock, linkOf } = this.#ports;
+    const { clock } = this.#ports;
     const endMs = clock.monotonic() + STOP_MS;
     for (const topic of this.#topics.values()) {
-      while (topic.hasUntold && linkOf(topic.topic).isUp && clock.monotonic() < endMs) {
+      while (topic.hasUntold && topic.hash.link.isUp && clock.monotonic() < endMs) {
         await this.#tell(topic).catch(() => undefined);
         if (topic.isStale) break;
       }
@@ -145,7 +136,8 @@ export class RedisPresence implements PresenceStore {
   #topic(name: string): PresenceTopic {
     const known = this.#topics.get(name);
     if (known !== undefined) return known;
-    const { nodes, clock, listener } = this.#ports;
+    const { nodes, clock, listener, linkOf } = this.#ports;
+    const hash = new PresenceHash(linkOf(name), name);
     const { self, alive } = nodes;
     const mirror = new PresenceMirror(
       { self, isAlive: (node) => alive.has(node), reapAfterMs: this.#options.reapAfterMs },
@@ -154,22 +146,23 @@ export class RedisPresence implements PresenceStore {
         went: (id) => listener().went(name, id),
       },
     );
-    const topic = new PresenceTopic(name, self, mirror, clock.monotonic());
+    const topic = new PresenceTopic(hash, self, mirror, clock.monotonic());
     this.#topics.set(name, topic);
     return topic;
   }
 
-  #drop(topic: PresenceTopic): void {
+  #drop(name: string, topic: PresenceTopic): void {
     if (topic.isDue) this.rejected += 1;
-    this.#topics.delete(topic.topic);
+    this.#topics.delete(name);
     this.#waiting.delete(topic);
-    const link = this.#ports.linkOf(topic.topic);
-    if (topic.isSubscribed) link.unsubscribe(channelOf(link, topic.topic));
+    topic.isDropped = true;
+    const { link, channel } = topic.hash;
+    if (topic.isSubscribed) link.unsubscribe(channel);
   }
 
   #readAll(link: RedisLink): void {
     for (const topic of this.#topics.values()) {
-      if (this.#ports.linkOf(topic.topic) !== link) continue;
+      if (topic.hash.link !== link) continue;
       topic.isStale = true;
       this.#due(topic);
     }
@@ -188,7 +181,7 @@ export class RedisPresence implements PresenceStore {
 
   /** While there is no connection nothing is due: the next one reads all topics anew. */
   #due(topic: PresenceTopic): void {
-    if (topic.isBusy || !this.#ports.linkOf(topic.topic).isUp) return;
+    if (topic.isBusy || topic.isDropped || !topic.hash.link.isUp) return;
     topic.isBusy = true;
     this.#waiting.add(topic);
     // Behind what else happens in this turn, which may be the same topic's.
@@ -231,26 +224,24 @@ export class RedisPresence implements PresenceStore {
     this.#jobs -= 1;
     this.#ports.clock.after(pauseMs, () => {
       topic.isBusy = false;
-      if (topic.isDue && this.#topics.get(topic.topic) === topic) this.#due(topic);
+      if (topic.isDue) this.#due(topic);
     });
     this.#next();
   }
 
   async #subscribe(topic: PresenceTopic): Promise<void> {
-    const link = this.#ports.linkOf(topic.topic);
+    const { link, channel } = topic.hash;
     topic.isSubscribed = true;
-    await link.subscribe(channelOf(link, topic.topic), (raw) => this.#hear(topic, raw));
+    await link.subscribe(channel, (raw) => this.#hear(topic, raw));
   }
 
   async #read(topic: PresenceTopic): Promise<void> {
-    const { linkOf, clock } = this.#ports;
-    const link = linkOf(topic.topic);
+    const { clock } = this.#ports;
+    const { link } = topic.hash;
     topic.startReading();
     try {
-      const args = { ttlMs: String(TTL_MS), most: String(MAX_READ) };
-      const answer = await link.run(READ, { users: keyOf(link, topic.topic) }, args);
+      const snapshot = await topic.hash.read(() => clock.monotonic());
       const nowMs = clock.monotonic();
-      const snapshot = readSnapshot(answer, nowMs);
       this.rejected += snapshot.skipped;
       topic.install(snapshot, link.runId, nowMs, nowMs + this.#options.doubtMs);
     } catch (error) {
@@ -261,27 +252,19 @@ export class RedisPresence implements PresenceStore {
 
   async #tell(topic: PresenceTopic): Promise<void> {
     const batch = topic.take();
+    const { self } = this.#ports.nodes;
     try {
-      const { self } = this.#ports.nodes;
-      await this.#change(topic, stepsOf(self, batch), changeText({ node: self, by: self, ...batch.told }));
+      await topic.hash.change(stepsOf(self, batch.told), changeText({ node: self, by: self, ...batch.told }));
     } catch (error) {
       topic.putBack(batch);
       throw error;
     }
   }
 
-  /** What others are told about whom nobody tells any more; tried again when it fails, since those are found again. */
+  /** Takes out those whom nobody tells of any more. What fails is found again. */
   #clean(topic: PresenceTopic, steps: Partial<Steps>, told?: Parameters<typeof changeText>[0]): void {
-    if (!this.#ports.linkOf(topic.topic).isUp) return;
-    const message = told === undefined ? "{}" : changeText(told);
-    this.#change(topic, steps, message).catch(() => undefined);
-  }
-
-  #change(topic: PresenceTopic, steps: Partial<Steps>, message: string): Promise<unknown> {
-    const link = this.#ports.linkOf(topic.topic);
-    const change = JSON.stringify({ removed: [], set: [], held: [], expired: [], ...steps });
-    const args = { channel: channelOf(link, topic.topic), ttlMs: String(TTL_MS), change, message };
-    return link.run(CHANGE, { users: keyOf(link, topic.topic) }, args);
+    if (!topic.hash.link.isUp) return;
+    topic.hash.change(steps, told === undefined ? "{}" : changeText(told)).catch(() => undefined);
   }
 
   #hear(topic: PresenceTopic, raw: string): void {
@@ -295,33 +278,7 @@ export class RedisPresence implements PresenceStore {
       if (topic.isDue) this.#due(topic);
     } else if (heard.by !== this.#ports.nodes.self) {
       const [userId, username, isTyping] = heard.typing;
-      this.#ports.listener().typed(topic.topic, { userId, username }, isTyping);
+      this.#ports.listener().typed(topic.hash.topic, { userId, username }, isTyping);
     }
   }
-}
-
-/** What the script does to the hash. */
-interface Steps {
-  readonly removed: readonly string[];
-  readonly set: readonly (readonly [field: string, value: string])[];
-  readonly held: readonly (readonly [field: string, value: string, holdMs: number])[];
-  /** Holds that have ended, as long as nobody holds the user anew. */
-  readonly expired: readonly string[];
-}
-
-function stepsOf(self: string, { told: { joined, left, held } }: Batch): Omit<Steps, "expired"> {
-  const own = [...left, ...held.map(([id]) => id)].map((id) => fieldOf(self, id));
-  return {
-    removed: [...own, ...joined.map(([id]) => fieldOf(NO_NODE, id))],
-    set: joined.map(([id, userId, username]) => [fieldOf(self, id), storedText({ userId, username })]),
-    held: held.map(([id, userId, username, holdMs]) => [fieldOf(NO_NODE, id), storedText({ userId, username }), holdMs]),
-  };
-}
-
-function keyOf(link: RedisLink, topic: string): string {
-  return `${link.prefix}p:${topic}`;
-}
-
-function channelOf(link: RedisLink, topic: string): string {
-  return `${link.prefix}pc:${topic}`;
 }

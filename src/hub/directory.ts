@@ -37,6 +37,10 @@ export interface ListedConnection {
   readonly topics: number;
 }
 
+interface Present extends Page<WireUser> {
+  readonly userCount: number;
+}
+
 /** What there is on this node, for the application's backend: nobody's access is asked. */
 export class Directory {
   readonly #hub: Hub;
@@ -60,14 +64,15 @@ export class Directory {
     return { items };
   }
 
-  /** Distinct users in the order in which they came, held ones too. Throws NOT_FOUND where nobody is announced, BAD_REQUEST. */
-  presence(topic: string, { limit, cursor }: PageRequest): Page<WireUser> & { readonly userCount: number } {
+  /** Distinct users of all nodes, held ones too; on a node by itself in the order in which they came. Throws NOT_FOUND where nobody is announced, BAD_REQUEST. */
+  presence(topic: string, { limit, cursor }: PageRequest): Present | Promise<Present> {
     if (!this.#hub.access.hasPresence(topic)) throw new ProtocolError("NOT_FOUND");
     serialOf(cursor);
-    const occupants = this.#hub.rooms.get(topic)?.occupants ?? null;
-    if (occupants === null) return { items: [], userCount: 0 };
-    const { users, ...next } = occupants.page(cursor, limit);
-    return { items: users, userCount: occupants.size, ...next };
+    const list = (): Present => {
+      const { users, ...rest } = this.#hub.presence.list(topic, cursor, limit);
+      return { items: users, ...rest };
+    };
+    return this.#hub.presence.open(topic)?.then(list) ?? list();
   }
 
   /** The newest messages, or with `since` the oldest after it. Throws NOT_FOUND where none are kept. */

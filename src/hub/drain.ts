@@ -11,7 +11,8 @@ export interface DrainOptions {
 
 /** Handshakes a second that a node takes back comfortably: what reconnect delays are budgeted with. */
 export const SUSTAINED_HANDSHAKES_PER_SECOND = 2_000;
-const MAX_RECONNECT_DELAY_MS = 30_000;
+/** After which every client has been told to be back. */
+export const MAX_RECONNECT_DELAY_MS = 30_000;
 const BATCHES_PER_SECOND = 10;
 /** Few connections are no herd: they are closed faster than over all of `drainMs`. */
 const MAX_PAUSE_MS = 100;

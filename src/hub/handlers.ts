@@ -77,7 +77,7 @@ export function findRow(type: unknown): Row | undefined {
 function typing(hub: Hub, connection: Connection, frame: ClientFrame<"typing">): void {
   const room = requireMembership(hub, connection, topicOf(frame));
   const { wireId, username, id } = principalOf(connection);
-  if (!hub.presence.shouldTellTyping(room, id, frame.isTyping)) return;
+  if (!hub.presence.types(room, id, frame.isTyping)) return;
   hub.rooms.announceToOthers(connection, room, {
     type: "typing",
     ...room.place,
@@ -91,18 +91,22 @@ function typing(hub: Hub, connection: Connection, frame: ClientFrame<"typing">):
 function presence(hub: Hub, connection: Connection, frame: ClientFrame<"presence">): void | Promise<void> {
   const topic = topicOf(frame);
   const asked = requireAccess(hub, connection, "presence", topic);
-  if (asked === undefined) return answerPresence(hub, connection, frame, topic);
-  return asked.then(() => answerPresence(hub, connection, frame, topic));
+  const opening = asked === undefined ? openPresence(hub, topic) : asked.then(() => openPresence(hub, topic));
+  if (opening === undefined) return answerPresence(hub, connection, frame, topic);
+  return opening.then(() => answerPresence(hub, connection, frame, topic));
+}
+
+/** In a room that somebody is in, who is there is known. */
+function openPresence(hub: Hub, topic: string): void | Promise<void> {
+  if (hub.rooms.get(topic) === undefined) return hub.presence.open(topic);
 }
 
 function answerPresence(hub: Hub, connection: Connection, frame: ClientFrame<"presence">, topic: string): void {
-  const room = hub.rooms.get(topic);
   connection.send({
     type: "presence_state",
     ...replyTo(frame),
     ...placeOf(topic),
-    ...(room === undefined ? { users: [] } : hub.presence.page(room, frame.after)),
-    userCount: room === undefined ? 0 : hub.presence.count(room),
+    ...hub.presence.page(topic, frame.after),
     timestamp: hub.clock.now(),
   });
 }

@@ -86,7 +86,7 @@ export class Hub {
       messages: { perSecond: options.messagesPerSecond, burst: options.messageBurst },
       joins: { perSecond: options.joinsPerSecond, burst: options.joinBurst },
     });
-    this.presence = new Presence(this.rooms, ports.clock, options);
+    this.presence = new Presence(this.rooms, ports.presence, ports.clock, options);
     this.terms = new GreetingTerms(options);
     this.tickedAtMs = ports.clock.monotonic();
   }

@@ -43,6 +43,10 @@ export function joinTopic(hub: Hub, connection: Connection, principal: Principal
   const { maxTopicsPerConnection: limit } = hub.options;
   const isNew = !isOwnTopic(principal, topic) && hub.joinedRoom(connection, topic) === undefined;
   if (isNew && isFull(connection, principal, limit)) throw new ProtocolError("TOPIC_LIMIT", { limit });
+  const opening = isNew && hub.access.hasPresence(topic) ? hub.presence.open(topic) : undefined;
+  if (opening !== undefined) {
+    return opening.then(() => (connection.state === "gone" ? undefined : joinWhenAllowed(hub, connection, join)));
+  }
   let isLater = false;
   const entering = hub.broker.enter([{ topic, since: recover ?? null }], ([history]) => {
     if (history === undefined) return;

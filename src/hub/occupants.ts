@@ -2,11 +2,14 @@ import type { WireUser } from "../protocol/server-frames.ts";
 import { PresenceChanges } from "./presence-changes.ts";
 import type { PresenceMode } from "./presence-mode.ts";
 
-/** A user in a topic: one, however many of the user's connections are there. */
+/** A user in a topic: one, however many of the user's connections are there, and on however many nodes. */
 export interface Occupant extends WireUser {
   /** In which place the user came: the cursor of `presence_state`, which outlives the user. */
   readonly serial: number;
+  /** On this node. */
   connections: number;
+  /** Whether the user is on another node. */
+  isElsewhere: boolean;
   /** While no connection is left: when the user counts as gone, in monotonic milliseconds. 0 otherwise. */
   heldUntilMs: number;
   /** Whether the others believe that the user types. */
@@ -29,6 +32,8 @@ export class Occupants {
   #order: Occupant[] = [];
   mode: PresenceMode = "full";
   readonly changes = new PresenceChanges();
+  /** Users who are on this node, held ones included. */
+  here = 0;
   /** Ends the wait for the next `presence_diff`; null while nothing is to be told. */
   cancelTick: (() => void) | null = null;
 
@@ -38,6 +43,10 @@ export class Occupants {
 
   get(id: string): Occupant | undefined {
     return this.#byId.get(id);
+  }
+
+  entries(): IterableIterator<[string, Occupant]> {
+    return this.#byId.entries();
   }
 
   /** With a higher serial than all before. */

@@ -1,6 +1,6 @@
 import type { Access } from "../access.ts";
 import type { Authenticator } from "../auth/authenticate.ts";
-import type { Broker, RevocationStore } from "../broker/broker.ts";
+import type { Broker, PresenceStore, RevocationStore } from "../broker/broker.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Audit } from "../observe/audit.ts";
 import type { Clock } from "../observe/clock.ts";
@@ -32,6 +32,8 @@ export interface HubOptions extends HeartbeatOptions {
 export interface HubPorts {
   readonly engine: Pick<Engine, "publish">;
   readonly broker: Broker;
+  /** Who is on the other nodes. */
+  readonly presence: PresenceStore;
   readonly access: Access;
   readonly authenticator: Authenticator;
   /** What the authenticator refuses by. */

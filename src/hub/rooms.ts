@@ -206,7 +206,7 @@ export class Rooms {
   }
 
   freeIfEmpty(room: Room): void {
-    if (room.members > 0 || (room.occupants !== null && room.occupants.size > 0)) return;
+    if (room.members > 0 || (room.occupants !== null && room.occupants.here > 0)) return;
     if (this.#rooms.delete(room.topic)) this.#broker.unfollow(room.topic);
   }
 

@@ -65,21 +65,21 @@ describe("the list of topics", () => {
 });
 
 describe("the list of users in a topic", () => {
-  test("comes page by page with their number, and those who came later are on the last one", () => {
+  test("comes page by page with their number, and those who came later are on the last one", async () => {
     const rig = new HubRig();
     for (const id of ["a", "b", "c", "d", "e"]) rig.member(id, "lobby");
     const directory = new Directory(rig.hub);
-    const first = directory.presence("room:lobby", { limit: 2 });
+    const first = await directory.presence("room:lobby", { limit: 2 });
     expect(first).toMatchObject({ userCount: 5, items: [{ userId: "a" }, { userId: "b" }] });
     rig.member("f", "lobby");
-    const rest = directory.presence("room:lobby", { limit: 1_000, cursor: first.next });
+    const rest = await directory.presence("room:lobby", { limit: 1_000, cursor: first.next });
     expect(rest.items.map(({ userId }) => userId)).toEqual(["c", "d", "e", "f"]);
     expect([rest.userCount, rest.next]).toEqual([6, undefined]);
   });
 
-  test("is empty where nobody is, and not there where nobody is announced", () => {
+  test("is empty where nobody is, and not there where nobody is announced", async () => {
     const directory = new Directory(new HubRig().hub);
-    expect(directory.presence("room:empty", { limit: 1 })).toEqual({ items: [], userCount: 0 });
+    expect(await directory.presence("room:empty", { limit: 1 })).toEqual({ items: [], userCount: 0 });
     expect(() => directory.presence("system:status", { limit: 1 })).toThrow(NOT_FOUND);
   });
 });

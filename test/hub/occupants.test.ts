@@ -4,7 +4,7 @@ import { type Occupant, Occupants, PRESENCE_PAGE } from "../../src/hub/occupants
 
 function occupant(userId: string, serial: number): Occupant {
   const told = { isTyping: false, toldTypingMs: Number.NEGATIVE_INFINITY, isGone: false };
-  return { userId, username: userId, serial, connections: 1, heldUntilMs: 0, ...told };
+  return { userId, username: userId, serial, connections: 1, isElsewhere: false, heldUntilMs: 0, ...told };
 }
 
 /** All users, by page after page. */

@@ -17,15 +17,18 @@ const wireId = v.union([text, v.pipe(v.number(), v.safeInteger())]);
 const node = v.pipe(v.string(), v.minLength(1), v.maxLength(256));
 const format = v.literal(FORMAT);
 const holdMs = v.pipe(v.number(), v.minValue(0), v.maxValue(LONGEST_HOLD_MS));
-const few = v.maxLength<unknown[], typeof MAX_CHANGES>(MAX_CHANGES);
 
 const changeMessage = v.object({
-  ...{ format, epoch: v.pipe(v.string(), v.minLength(1), v.maxLength(32)), version: v.pipe(v.number(), v.safeInteger()) },
+  ...{
+    format,
+    epoch: v.pipe(v.string(), v.minLength(1), v.maxLength(32)),
+    version: v.pipe(v.number(), v.safeInteger()),
+  },
   /** Whose users they are, and who says so: a node that is dead is cleaned up by others. */
   ...{ node, by: node },
-  joined: v.pipe(v.array(v.tuple([id, wireId, text])), few),
-  left: v.pipe(v.array(id), few),
-  held: v.pipe(v.array(v.tuple([id, wireId, text, holdMs])), few),
+  joined: v.pipe(v.array(v.tuple([id, wireId, text])), v.maxLength(MAX_CHANGES)),
+  left: v.pipe(v.array(id), v.maxLength(MAX_CHANGES)),
+  held: v.pipe(v.array(v.tuple([id, wireId, text, holdMs])), v.maxLength(MAX_CHANGES)),
 });
 const typingMessage = v.object({ format, by: node, typing: v.tuple([wireId, text, v.boolean()]) });
 const message = v.union([changeMessage, typingMessage]);
@@ -40,7 +43,11 @@ export function readPresence(raw: string): ChangeMessage | TypingMessage | null 
 }
 
 export function typingText(by: string, { userId, username }: WireUser, isTyping: boolean): string {
-  return JSON.stringify({ format: FORMAT, by, typing: [userId, wellFormed(username), isTyping] } satisfies TypingMessage);
+  return JSON.stringify({
+    format: FORMAT,
+    by,
+    typing: [userId, wellFormed(username), isTyping],
+  } satisfies TypingMessage);
 }
 
 /** The message of a change, without what the script puts before it. */

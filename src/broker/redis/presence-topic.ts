@@ -1,6 +1,7 @@
 import type { WireUser } from "../../protocol/server-frames.ts";
 import { NO_NODE, type PresenceMirror } from "../presence-mirror.ts";
 import { type ChangeMessage, MAX_CHANGES } from "./presence-bus.ts";
+import type { PresenceHash } from "./presence-hash.ts";
 import type { Snapshot } from "./presence-snapshot.ts";
 
 /** A user who has gone and is held for the others. */
@@ -14,10 +15,12 @@ const MAX_EARLY = 1_000;
 /** Changes of this node that Redis does not know; with more the whole is compared instead. */
 const MAX_UNTOLD = 20_000;
 
-/** What one batch says, and the step that the script makes of it. */
+/** What the others are told of a node's users. */
+export type Told = Pick<ChangeMessage, "joined" | "left" | "held">;
+
 export interface Batch {
   readonly changes: ReadonlyMap<string, Hold | null>;
-  readonly told: Pick<ChangeMessage, "joined" | "left" | "held">;
+  readonly told: Told;
 }
 
 /**
@@ -25,11 +28,11 @@ export interface Batch {
  * `version`; after a hole it is stale until the hash is read again.
  */
 export class PresenceTopic {
-  readonly topic: string;
+  readonly hash: PresenceHash;
   readonly mirror: PresenceMirror;
   readonly #self: string;
   readonly #here = new Map<string, WireUser>();
-  #untold = new Map<string, Hold | null>();
+  readonly #untold = new Map<string, Hold | null>();
   #early: ChangeMessage[] | null = null;
   #epoch = "";
   #version = 0;
@@ -42,12 +45,14 @@ export class PresenceTopic {
   isStale = true;
   /** Something is being done for it, or will be when its pause is over. */
   isBusy = false;
+  /** Somebody has tried to read it. */
   isTried = false;
+  isDropped = false;
   /** The first look while it takes, for those who wait for it. */
   opening: Promise<void> | null = null;
 
-  constructor(topic: string, self: string, mirror: PresenceMirror, nowMs: number) {
-    this.topic = topic;
+  constructor(hash: PresenceHash, self: string, mirror: PresenceMirror, nowMs: number) {
+    this.hash = hash;
     this.#self = self;
     this.mirror = mirror;
     this.idleSinceMs = nowMs;
@@ -94,9 +99,7 @@ export class PresenceTopic {
   /** The next changes, which are no longer untold: `putBack` when they could not be told. */
   take(): Batch {
     const changes = new Map<string, Hold | null>();
-    const told: { joined: Batch["told"]["joined"]; left: string[]; held: Batch["told"]["held"] } = {
-      ...{ joined: [], left: [], held: [] },
-    };
+    const told: Told = { joined: [], left: [], held: [] };
     for (const [id, hold] of this.#untold) {
       if (changes.size === MAX_CHANGES) break;
       changes.set(id, hold);
