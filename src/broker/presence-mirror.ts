@@ -97,8 +97,11 @@ export class PresenceMirror {
       const held = holdings.get(node);
       for (const [id, entry] of entries) {
         if (held?.has(id) === true) continue;
-        if (doubtMs === null || !isAlive) this.remove(node, id);
-        else this.#end(entry, Math.min(entry.untilMs, doubtMs));
+        const untilMs = Math.min(entry.untilMs, doubtMs ?? NEVER);
+        // What was in doubt before still is.
+        const isBelieved = isAlive && (doubtMs !== null || (node !== NO_NODE && untilMs !== NEVER));
+        if (isBelieved) this.#end(entry, untilMs);
+        else this.remove(node, id);
       }
     }
   }
