@@ -1,9 +1,10 @@
-import type { Broker, Deliver, RevocationStore, TicketStore } from "./broker/broker.ts";
+import type { Broker, Deliver, Lose, RevocationStore, TicketStore } from "./broker/broker.ts";
 import { MemoryBroker } from "./broker/memory.ts";
 import { MemoryRevocations } from "./broker/memory-revocations.ts";
 import { MemoryTickets } from "./broker/memory-tickets.ts";
 import { redisAddresses } from "./broker/redis/address.ts";
 import { RedisLink } from "./broker/redis/link.ts";
+import { RedisBroker } from "./broker/redis.ts";
 import { type Config, configured } from "./config.ts";
 import type { Clock } from "./observe/clock.ts";
 import type { Log } from "./observe/log.ts";
@@ -22,6 +23,7 @@ interface SharingPorts {
   readonly clock: Clock;
   readonly log: Log;
   readonly deliver: Deliver;
+  readonly lose: Lose;
 }
 
 /** Throws `ConfigError`. */
@@ -41,7 +43,7 @@ function alone(config: Config, { clock, deliver }: SharingPorts): Sharing {
 }
 
 /** Topics are spread over all addresses; what belongs to no topic is kept on the first. */
-function overRedis(config: Config, { clock, log, deliver }: SharingPorts): Sharing {
+function overRedis(config: Config, { clock, log, deliver, lose }: SharingPorts): Sharing {
   const addresses = configured(() => {
     const known = redisAddresses(config.brokerUrl);
     if (known === null) throw new Error("BROKER_URL must be memory:// or addresses such as redis://host:6379/0");
@@ -55,8 +57,7 @@ function overRedis(config: Config, { clock, log, deliver }: SharingPorts): Shari
         report: ({ up, ...about }) => log[up ? "info" : "warn"]({ up, ...about }, "broker"),
       }),
   );
-  // Until the broker itself is here.
-  const broker = new MemoryBroker(config, clock, deliver);
+  const broker = new RedisBroker(config, { links, clock, deliver, lose });
   return {
     broker,
     tickets: new MemoryTickets(clock),

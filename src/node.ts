@@ -52,7 +52,11 @@ export async function startNode(config: Config, parts: NodeParts = {}): Promise<
   const addresses = configured(() => new Addresses(config, (peer) => log.warn({ peer }, UNNAMED_PROXY)));
   const accounts = config.accounts === "off" ? null : await openStore(config, clock);
   const embedding = parts.application?.({ config, clock, report }) ?? BY_ITSELF;
-  const sharing = sharingOf(config, { clock, log, deliver: (topic, message) => hub.deliver(topic, message) });
+  const sharing = sharingOf(config, {
+    ...{ clock, log },
+    deliver: (topic, message) => hub.deliver(topic, message),
+    lose: (topic, position) => hub.lose(topic, position),
+  });
   const { broker, revocations } = sharing;
   const tickets = new OneTimeTickets(sharing.tickets, clock);
   const standing = { accounts, revocations, tickets };
