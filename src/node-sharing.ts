@@ -1,6 +1,7 @@
 import type {
   Broker,
   Deliver,
+  Lose,
   Nodes,
   PresenceListener,
   PresenceStore,
@@ -14,6 +15,7 @@ import { MemoryRevocations } from "./broker/memory-revocations.ts";
 import { MemoryTickets } from "./broker/memory-tickets.ts";
 import { redisAddresses } from "./broker/redis/address.ts";
 import { RedisLink } from "./broker/redis/link.ts";
+import { RedisBroker } from "./broker/redis.ts";
 import { type NodeTimes, RedisNodes } from "./broker/redis-nodes.ts";
 import { RedisPresence } from "./broker/redis-presence.ts";
 import { type Config, configured } from "./config.ts";
@@ -47,6 +49,7 @@ interface SharingPorts {
   readonly clock: Clock;
   readonly log: Log;
   readonly deliver: Deliver;
+  readonly lose: Lose;
   /** Asked for when there is something to tell. */
   readonly presence: () => PresenceListener;
   readonly report: (error: unknown, correlationId: string) => void;
@@ -78,7 +81,7 @@ function alone(config: Config, { clock, deliver }: SharingPorts): Sharing {
 /** Topics are spread over all addresses; what belongs to no topic is kept on the first. */
 function overRedis(
   config: Config,
-  { clock, log, deliver, report, nodeTimes, presence: listener }: SharingPorts,
+  { clock, log, deliver, lose, report, nodeTimes, presence: listener }: SharingPorts,
 ): Sharing {
   const addresses = configured(() => {
     const known = redisAddresses(config.brokerUrl);
@@ -93,13 +96,12 @@ function overRedis(
         report: ({ up, ...about }) => log[up ? "info" : "warn"]({ up, ...about }, "broker"),
       }),
   );
+  const broker = new RedisBroker(config, { links, clock, deliver, lose });
   const [first] = links;
   if (first === undefined) throw new Error("BROKER_URL names no Redis");
   const warn = (fields: object, message: string): void => log.warn(fields, message);
   const nodes = new RedisNodes(config.nodeId, first, { clock, warn, report }, nodeTimes);
-  const presence = new RedisPresence({ linkOf: () => first, links, nodes, clock, listener });
-  // Until the broker itself is here.
-  const broker = new MemoryBroker(config, clock, deliver);
+  const presence = new RedisPresence({ links, nodes, clock, listener });
   return {
     broker,
     tickets: new MemoryTickets(clock),

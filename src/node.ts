@@ -55,6 +55,7 @@ export async function startNode(config: Config, parts: NodeParts = {}): Promise<
   const sharing = sharingOf(config, {
     ...{ clock, log, report, nodeTimes: parts.nodeTimes ?? {} },
     deliver: (topic, message) => hub.deliver(topic, message),
+    lose: (topic, position) => hub.lose(topic, position),
     presence: () => hub.presence,
   });
   const { broker, revocations, presence } = sharing;

@@ -6,6 +6,7 @@ import type { RedisLink } from "./redis/link.ts";
 import { changeText, fieldOf, MAX_CHANGES, readPresence, typingText } from "./redis/presence-bus.ts";
 import { PresenceHash, type Steps, stepsOf } from "./redis/presence-hash.ts";
 import { PresenceTopic } from "./redis/presence-topic.ts";
+import { shardOf } from "./redis/shards.ts";
 
 export interface RedisPresenceOptions {
   /** How long the users of a dead node stay on Redis. They count no longer, but it may be there again. */
@@ -31,7 +32,7 @@ const MAX_LINGERING = 50_000;
 const STOP_MS = 2_000;
 
 interface Ports {
-  readonly linkOf: (topic: string) => RedisLink;
+  /** One for each Redis that topics are kept on. */
   readonly links: readonly RedisLink[];
   readonly nodes: Nodes;
   readonly clock: Clock;
@@ -136,8 +137,8 @@ export class RedisPresence implements PresenceStore {
   #topic(name: string): PresenceTopic {
     const known = this.#topics.get(name);
     if (known !== undefined) return known;
-    const { nodes, clock, listener, linkOf } = this.#ports;
-    const hash = new PresenceHash(linkOf(name), name);
+    const { nodes, clock, listener, links } = this.#ports;
+    const hash = new PresenceHash(shardOf(links, name), name);
     const { self, alive } = nodes;
     const mirror = new PresenceMirror(
       { self, isAlive: (node) => alive.has(node), reapAfterMs: this.#options.reapAfterMs },

@@ -36,7 +36,7 @@ export class SharedHub {
     this.nodes = new RedisNodes(nodeId, this.link, { clock, warn: () => undefined, report }, times);
     const listener = () => this.rig.hub.presence;
     this.presence = new RedisPresence(
-      { ...{ linkOf: () => this.link, links: [this.link], nodes: this.nodes }, clock, listener },
+      { ...{ links: [this.link], nodes: this.nodes }, clock, listener },
       { reapAfterMs: 300, pauseMs: 1, ...presence },
     );
     const roomy = { joinBurst: 100_000, joinsPerSecond: 100_000, pongTimeoutMs: 1e9, ...hub };
