@@ -84,7 +84,7 @@ describe.skipIf(REDIS.path === null)(`nodes over a Redis${REDIS.skipReason}`, ()
 
   test("a node that did not answer in time keeps the next question from nobody, until it is heard of", async () => {
     const clock = new FakeClock();
-    const { nodes } = await rig.start("a", echo, {}, clock);
+    const { nodes } = await rig.start("a", echo, { answerMs: 60_000 }, clock);
     let release: (body: unknown) => void = () => undefined;
     const held = new Promise((resolve) => {
       release = resolve;
@@ -105,7 +105,7 @@ describe.skipIf(REDIS.path === null)(`nodes over a Redis${REDIS.skipReason}`, ()
     await until(() => isAsked);
     // What comes over the bus keeps its order: the answer of "quick" is there by now.
     await nodes.ask("echo", 0);
-    clock.advance(1_000);
+    clock.advance(60_000);
     expect(await first).toMatchObject({ answers: [{ body: 1 }], missing: ["slow"] });
     // The clock stands still: a question that waited for it would never be answered.
     expect(await nodes.ask("q", 0)).toMatchObject({ answers: [{ body: 1 }], missing: ["slow"] });
