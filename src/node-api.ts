@@ -8,12 +8,14 @@ import type { OneTimeTickets } from "./auth/tickets.ts";
 import type { Config } from "./config.ts";
 import { issuerOf } from "./credentials.ts";
 import type { Addresses } from "./hub/address.ts";
-import { Backend } from "./hub/backend.ts";
+import type { Nodes } from "./broker/broker.ts";
+import type { Backend } from "./hub/backend.ts";
 import { clearPermissions, setPermissions } from "./hub/changed-permissions.ts";
 import { Directory } from "./hub/directory.ts";
+import type { Everywhere } from "./hub/everywhere.ts";
 import type { Hub } from "./hub/hub.ts";
-import { revoke } from "./hub/revocation.ts";
 import { connectionStats, roomStats } from "./hub/stats.ts";
+import { Survey } from "./hub/survey.ts";
 import type { Clock } from "./observe/clock.ts";
 import { acceptedUntilMs } from "./protocol/principal.ts";
 import type { Observation } from "./node-observation.ts";
@@ -27,6 +29,9 @@ interface ApiParts extends Observed {
   readonly authenticator: Authenticator;
   readonly tickets: OneTimeTickets;
   readonly hub: Hub;
+  readonly nodes: Nodes;
+  readonly backend: Backend;
+  readonly everywhere: Everywhere;
   readonly addresses: Addresses;
   readonly origins: OriginPolicy;
   readonly readiness: () => Readiness;
@@ -45,7 +50,8 @@ export function apiOf({
   readiness,
   ...parts
 }: ApiParts): Api {
-  const { authenticator, tickets, hub } = parts;
+  const { authenticator, tickets, hub, nodes, backend, everywhere } = parts;
+  const directory = new Directory(hub);
   const issue = accounts === null ? null : issuerOf(config, clock);
   return createApi({
     accounts:
@@ -61,7 +67,7 @@ export function apiOf({
       hasEnded: (principal) => clock.now() >= acceptedUntilMs(principal, config.clockToleranceS),
     },
     tickets,
-    revocation: { revoke: (order, actor) => revoke(hub, order, actor) },
+    revocation: { revoke: (order, actor) => everywhere.revoke(order, actor) },
     permissions: {
       set: (userId, change, actor) => setPermissions(hub, userId, change, actor),
       clear: (userId, actor) => clearPermissions(hub, userId, actor),
@@ -74,7 +80,7 @@ export function apiOf({
       render: () => metrics.render(),
       contentType: metrics.contentType,
     },
-    ...{ readiness, clock, backend: new Backend(hub), directory: new Directory(hub) },
+    ...{ readiness, clock, backend, directory, everywhere, survey: new Survey(nodes, directory) },
     stats: { connections: () => connectionStats(hub), rooms: () => roomStats(hub) },
     maxStreamBytes: config.maxStreamBytes,
     audit: (event) => audit.record(event),

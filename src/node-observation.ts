@@ -1,5 +1,6 @@
 import { type Config, ConfigError } from "./config.ts";
 import type { Hub } from "./hub/hub.ts";
+import type { Sharing } from "./node-sharing.ts";
 import { type Audit, createAudit } from "./observe/audit.ts";
 import type { Clock } from "./observe/clock.ts";
 import { createLog, type Log } from "./observe/log.ts";
@@ -18,8 +19,8 @@ export interface Observation {
   readonly metrics: Metrics;
   readonly sinks: readonly Sink[];
   readonly report: (error: unknown, correlationId: string) => void;
-  /** The hub that the gauges read; before it is known they are 0. */
-  readonly bindGauges: (hub: Hub) => void;
+  /** What the gauges read; before it is known they are 0. */
+  readonly bindGauges: (hub: Hub, sharing: Sharing) => void;
 }
 
 /** Throws `ConfigError` when the audit file cannot be opened. */
@@ -33,12 +34,18 @@ export function observe(config: Config, clock: Clock, logTarget: number | string
     throw new ConfigError([{ name: "AUDIT_FILE", problem: `cannot be opened (${audit.failure})` }]);
   }
   let hub: Hub | null = null;
+  let sharing: Sharing | null = null;
   const metrics = createMetrics(
     {
       connections: () => hub?.connections.size ?? 0,
       users: () => hub?.users.size ?? 0,
       topics: () => hub?.rooms.size ?? 0,
       memberships: () => hub?.rooms.memberships ?? 0,
+      nodes: () => sharing?.nodes.alive.size ?? 0,
+      busRoundTripS: () => (sharing?.bus().roundTripMs ?? 0) / 1_000,
+      commandsInFlight: () => sharing?.bus().commandsInFlight ?? 0,
+      reconnects: () => sharing?.bus().reconnects ?? 0,
+      busRejected: () => sharing?.bus().rejected ?? 0,
       brokerUp: () => hub?.broker.ready ?? false,
       keysReady: () => hub?.authenticator.keysReady ?? false,
       evictedTopics: () => hub?.broker.evictedTopics ?? 0,
@@ -61,8 +68,9 @@ export function observe(config: Config, clock: Clock, logTarget: number | string
       metrics.counters.handlerFailures += 1;
       log.error({ error, correlationId }, "unexpected failure");
     },
-    bindGauges(bound) {
-      hub = bound;
+    bindGauges(itsHub, itsSharing) {
+      hub = itsHub;
+      sharing = itsSharing;
     },
   };
 }

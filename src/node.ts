@@ -10,7 +10,9 @@ import { createBunEngine } from "./engine/bun.ts";
 import type { Engine } from "./engine/engine.ts";
 import { handlerOf } from "./engine-handler.ts";
 import { Addresses } from "./hub/address.ts";
+import { Backend } from "./hub/backend.ts";
 import { Drain } from "./hub/drain.ts";
+import { Everywhere } from "./hub/everywhere.ts";
 import { Handshakes } from "./hub/handshakes.ts";
 import { Hub } from "./hub/hub.ts";
 import { apiOf, readinessOf } from "./node-api.ts";
@@ -31,6 +33,8 @@ export interface RunningNode {
   /** The one line of the start, for people. */
   readonly summary: string;
   readonly hub: Hub;
+  readonly backend: Backend;
+  readonly everywhere: Everywhere;
   readonly log: Log;
   /** Ends every connection in the steps of a planned restart, over `graceMs` or `drainMs`; a second call joins the first. */
   drain(graceMs?: number): Promise<void>;
@@ -74,7 +78,9 @@ export async function startNode(config: Config, parts: NodeParts = {}): Promise<
     application: embedding.application,
     ...{ access, broker, presence, authenticator, revocations, audit, metrics, clock, report },
   });
-  bindGauges(hub);
+  bindGauges(hub, sharing);
+  const backend = new Backend(hub);
+  const everywhere = new Everywhere(hub, sharing.nodes, backend);
   const drain = new Drain(config, hub, clock, (fields, message) => log.info(fields, message));
 
   const maxConnections = config.maxConnections ?? connectionsFor(descriptorLimit());
@@ -91,6 +97,7 @@ export async function startNode(config: Config, parts: NodeParts = {}): Promise<
   });
   const api = apiOf({
     ...{ config, clock, accounts, authenticator, tickets, addresses, origins, metrics, audit, report, hub },
+    ...{ nodes: sharing.nodes, backend, everywhere },
     readiness: () =>
       readinessOf(
         { draining: !drain.isReady, broker: !broker.ready, keys: !authenticator.keysReady },
@@ -129,7 +136,7 @@ export async function startNode(config: Config, parts: NodeParts = {}): Promise<
   ticks.start();
 
   return {
-    ...{ address, hub, log },
+    ...{ address, hub, backend, everywhere, log },
     summary: startLineOf(config, address.url, engine.name, broker.name),
     drain: (graceMs) => drain.start(graceMs),
     stop: release,

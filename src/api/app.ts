@@ -6,6 +6,8 @@ import type { Addresses } from "../hub/address.ts";
 import { findEndpoint } from "../hub/endpoints.ts";
 import type { Backend } from "../hub/backend.ts";
 import type { Directory } from "../hub/directory.ts";
+import type { Everywhere } from "../hub/everywhere.ts";
+import type { Survey } from "../hub/survey.ts";
 import type { AuditEvent } from "../observe/audit.ts";
 import type { Clock } from "../observe/clock.ts";
 import { type ErrorCode, ProtocolError } from "../protocol/codes.ts";
@@ -47,6 +49,9 @@ export interface ApiPorts {
   readonly allowedOrigins: readonly string[];
   readonly backend: Backend;
   readonly directory: Directory;
+  /** The same on all nodes. */
+  readonly everywhere: Everywhere;
+  readonly survey: Survey;
   /** Bytes of one streaming request. */
   readonly maxStreamBytes: number;
   readonly metrics: MetricsPorts;
@@ -161,8 +166,8 @@ function routesOf(ports: ApiPorts, login: Login | null): readonly Route[] {
     ...revocationRoutes(ports.revocation),
     ...permissionRoutes(ports.permissions),
     ...publishRoutes(ports.backend),
-    ...userRoutes(ports.backend),
-    ...topicRoutes(ports.directory),
+    ...userRoutes(ports.everywhere),
+    ...topicRoutes(ports.directory, ports.survey),
     ...streams.routes(),
   ];
   return routes;

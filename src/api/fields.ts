@@ -31,11 +31,22 @@ export const Limit = v.pipe(
   v.transform((text) => Math.min(Number(text), MAX_LIMIT)),
 );
 
-export const PAGE_FIELDS = { limit: Limit, cursor: v.optional(v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{1,100}$/))) };
+/** The longest cursor is a topic in base64url. */
+const Cursor = v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{1,300}$/));
+
+export const PAGE_FIELDS = { limit: Limit, cursor: v.optional(Cursor) };
+
+/** Of an answer about all nodes: the NODE_IDs of those that did not answer in time. */
+export const MISSING_FIELDS = { nodesMissing: v.optional(v.array(v.string())) };
 
 /** The body of a list. */
 export function pageOf<const S extends v.GenericSchema>(item: S) {
   return v.object({ items: v.array(item), next: v.optional(v.string()) });
+}
+
+/** The body of a list of what there is on all nodes. */
+export function surveyOf<const S extends v.GenericSchema>(item: S) {
+  return v.object({ ...pageOf(item).entries, ...MISSING_FIELDS });
 }
 
 export function isWellFormed(text: string): boolean {

@@ -2,15 +2,17 @@ import * as v from "valibot";
 import { tokenId, userId } from "../auth/claims.ts";
 import { instant } from "../auth/instant.ts";
 import type { Actor } from "../hub/audit-trail.ts";
+import type { Gathered } from "../hub/question.ts";
 import type { Revoked, RevocationOrder } from "../hub/revocation.ts";
 import { isId } from "../protocol/topic.ts";
 import { actorOf } from "./actor.ts";
+import { MISSING_FIELDS } from "./fields.ts";
 import { NOTHING, type Route, route } from "./route.ts";
 
 /** `POST /api/tokens/revoke`: ends one token, the tokens of a session, or those of a user. */
 
 export interface RevocationPorts {
-  readonly revoke: (order: RevocationOrder, actor: Actor) => Revoked | Promise<Revoked>;
+  readonly revoke: (order: RevocationOrder, actor: Actor) => (Revoked & Gathered) | Promise<Revoked & Gathered>;
 }
 
 const When = { issuedBefore: v.optional(instant), expiresAt: v.optional(instant) };
@@ -22,7 +24,7 @@ export const RevocationBody = v.union([
   v.strictObject({ sub: v.pipe(userId, v.transform(String), v.check(isId)), ...When }),
 ]);
 
-const RevocationAnswer = v.object({ closed: v.number() });
+const RevocationAnswer = v.object({ closed: v.number(), ...MISSING_FIELDS });
 
 export function revocationRoutes({ revoke }: RevocationPorts): Route[] {
   return [
@@ -33,8 +35,7 @@ export function revocationRoutes({ revoke }: RevocationPorts): Route[] {
       answers: { 200: { what: "how many connections were closed", schema: RevocationAnswer } },
       errors: ["OVERLOADED"],
       async handle({ body, ...call }) {
-        const { closed } = await revoke(orderOf(await body()), actorOf(call));
-        return Response.json({ closed });
+        return Response.json(await revoke(orderOf(await body()), actorOf(call)));
       },
     }),
   ];

@@ -1,7 +1,8 @@
 import * as v from "valibot";
 import type { Directory } from "../hub/directory.ts";
+import type { Survey } from "../hub/survey.ts";
 import { jsonOf } from "../protocol/json.ts";
-import { Limit, PAGE_FIELDS, pageOf, TopicPath, UserId } from "./fields.ts";
+import { Limit, PAGE_FIELDS, pageOf, surveyOf, TopicPath, UserId } from "./fields.ts";
 import { NOTHING, type Route, route } from "./route.ts";
 
 const TopicItem = v.object({ topic: v.string(), members: v.number(), users: v.optional(v.number()) });
@@ -28,15 +29,15 @@ const HistoryQuery = v.pipe(
   v.check(({ since_offset, since_epoch }) => (since_offset === undefined) === (since_epoch === undefined)),
 );
 
-/** Lists of what there is on this node. */
-export function topicRoutes(directory: Directory): Route[] {
+/** Lists of what there is. */
+export function topicRoutes(directory: Directory, survey: Survey): Route[] {
   const ROW = { method: "GET", access: "api", body: null } as const;
   return [
     route({
       ...{ ...ROW, path: "/api/topics", params: NOTHING, query: PageQuery },
       summary: "The topics that somebody is in.",
-      answers: { 200: { what: "a page of topics", schema: pageOf(TopicItem) } },
-      handle: ({ query }) => Response.json(directory.topics(query)),
+      answers: { 200: { what: "a page of topics", schema: surveyOf(TopicItem) } },
+      handle: async ({ query }) => Response.json(await survey.topics(query)),
     }),
     route({
       ...{ ...ROW, path: "/api/topics/{topic}/presence", params: TopicPath, query: PageQuery },
@@ -65,8 +66,8 @@ export function topicRoutes(directory: Directory): Route[] {
     route({
       ...{ ...ROW, path: "/api/connections", params: NOTHING, query: v.object({ user: UserId, ...PAGE_FIELDS }) },
       summary: "The open connections of a user.",
-      answers: { 200: { what: "a page of connections", schema: pageOf(ConnectionItem) } },
-      handle: ({ query: { user, ...page } }) => Response.json(directory.connections(user, page)),
+      answers: { 200: { what: "a page of connections", schema: surveyOf(ConnectionItem) } },
+      handle: async ({ query: { user, ...page } }) => Response.json(await survey.connections(user, page)),
     }),
   ];
 }

@@ -1,8 +1,8 @@
 import * as v from "valibot";
-import type { Backend } from "../hub/backend.ts";
+import type { Everywhere } from "../hub/everywhere.ts";
 import { topic } from "../protocol/fields.ts";
 import { actorOf } from "./actor.ts";
-import { EVENT_FIELDS, isWellFormed, UserId, UserPath } from "./fields.ts";
+import { EVENT_FIELDS, isWellFormed, MISSING_FIELDS, UserId, UserPath } from "./fields.ts";
 import { PublishedAnswer } from "./publish.ts";
 import { type Route, route } from "./route.ts";
 
@@ -23,10 +23,13 @@ const Disconnection = v.object({
 });
 const Subscription = v.object({ topic });
 
-const SentAnswer = v.object({ delivered: v.number(), ...PublishedAnswer.entries });
+const SentAnswer = v.object({ delivered: v.number(), ...PublishedAnswer.entries, ...MISSING_FIELDS });
+const ClosedAnswer = v.object({ closed: v.number(), ...MISSING_FIELDS });
+const SubscribedAnswer = v.object({ subscribed: v.number(), skipped: v.number(), ...MISSING_FIELDS });
+const UnsubscribedAnswer = v.object({ unsubscribed: v.number(), ...MISSING_FIELDS });
 
 /** What happens to one user, on all of its connections. */
-export function userRoutes(backend: Backend): Route[] {
+export function userRoutes(everywhere: Everywhere): Route[] {
   const ROW = { method: "POST", access: "api", params: UserPath, query: v.unknown() } as const;
   return [
     route({
@@ -36,7 +39,7 @@ export function userRoutes(backend: Backend): Route[] {
       body: Event,
       answers: { 200: { what: "connections that it went to, and its position", schema: SentAnswer } },
       errors: ["MESSAGE_ID_REUSED", "PUBLISH_FAILED"],
-      handle: async ({ params, body }) => Response.json(await backend.sendToUser(params.id, await body())),
+      handle: async ({ params, body }) => Response.json(await everywhere.sendToUser(params.id, await body())),
     }),
     route({
       ...ROW,
@@ -47,7 +50,7 @@ export function userRoutes(backend: Backend): Route[] {
       errors: ["MESSAGE_ID_REUSED", "PUBLISH_FAILED"],
       async handle({ params, body }) {
         const { to, ...event } = await body();
-        return Response.json(await backend.sendToFollowers(params.id, event, to));
+        return Response.json(await everywhere.sendToFollowers(params.id, event, to));
       },
     }),
     route({
@@ -55,10 +58,9 @@ export function userRoutes(backend: Backend): Route[] {
       path: "/api/users/{id}/disconnect",
       summary: "Ends the connections of a user, but for those named in `except`.",
       body: Disconnection,
-      answers: { 200: { what: "connections that were ended", schema: v.object({ closed: v.number() }) } },
+      answers: { 200: { what: "connections that were ended", schema: ClosedAnswer } },
       handle: async (call) => {
-        const closed = backend.disconnect(call.params.id, await call.body(), actorOf(call));
-        return Response.json({ closed });
+        return Response.json(await everywhere.disconnect(call.params.id, await call.body(), actorOf(call)));
       },
     }),
     route({
@@ -69,19 +71,19 @@ export function userRoutes(backend: Backend): Route[] {
       answers: {
         200: {
           what: "connections that are members now, and those that have too many topics",
-          schema: v.object({ subscribed: v.number(), skipped: v.number() }),
+          schema: SubscribedAnswer,
         },
       },
-      handle: async ({ params, body }) => Response.json(await backend.subscribe(params.id, (await body()).topic)),
+      handle: async ({ params, body }) => Response.json(await everywhere.subscribe(params.id, (await body()).topic)),
     }),
     route({
       ...ROW,
       path: "/api/users/{id}/unsubscribe",
       summary: "Takes the open connections of a user out of a topic.",
       body: Subscription,
-      answers: { 200: { what: "connections that were in it", schema: v.object({ unsubscribed: v.number() }) } },
+      answers: { 200: { what: "connections that were in it", schema: UnsubscribedAnswer } },
       async handle({ params, body }) {
-        return Response.json({ unsubscribed: backend.unsubscribe(params.id, (await body()).topic) });
+        return Response.json(await everywhere.unsubscribe(params.id, (await body()).topic));
       },
     }),
   ];

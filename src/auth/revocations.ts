@@ -1,5 +1,5 @@
 import type { Revocation, RevocationStore } from "../broker/broker.ts";
-import type { Principal } from "../protocol/principal.ts";
+import { isIssuedBy, type Principal } from "../protocol/principal.ts";
 
 /** Whether a token that is good by itself was revoked (docs/protocol.md, "Revocation and changed permissions"). */
 
@@ -14,13 +14,6 @@ export function isRevoked(principal: Principal, revocations: Revocations): boole
   return sid !== null && isMeant(revocations.find("sid", sid), issuedAtMs);
 }
 
-/**
- * `iat` has whole seconds: a token of the very second of the revocation may be one of those that are meant, and so may one that
- * does not say when it was issued.
- */
 function isMeant(revocation: Revocation | null, issuedAtMs: number | null): boolean {
-  if (revocation === null) return false;
-  const { issuedBeforeMs } = revocation;
-  if (issuedBeforeMs === null || issuedAtMs === null) return true;
-  return Math.floor(issuedAtMs / 1_000) <= Math.floor(issuedBeforeMs / 1_000);
+  return revocation !== null && isIssuedBy(issuedAtMs, revocation.issuedBeforeMs);
 }

@@ -9,7 +9,7 @@ import { namesOf, Poll } from "./poll.ts";
 import { MAX_NODES, type Roster } from "./roster.ts";
 import { Script } from "./redis/script.ts";
 
-export const ASK = new Script("ask-nodes", ["nodes"], ["limit", "channel", "question"]);
+export const ASK = new Script("ask-nodes", ["nodes"], ["limit", "channel", "question", "deadlineMs"]);
 
 /** Questions that wait for answers, and questions of others that are being answered. */
 const MAX_OPEN = 1_000;
@@ -21,6 +21,8 @@ export interface QuestionOptions {
   readonly report: (error: unknown, correlationId: string) => void;
   /** The set of the leases. */
   readonly key: string;
+  /** What time it is for Redis, as far as that is known; null before it was heard. */
+  readonly redisNow: () => number | null;
   /** Told of the leases that came with a question. */
   readonly read: (leases: Leases) => void;
 }
@@ -71,7 +73,8 @@ export class Questions {
     this.#count += 1;
     const id = String(this.#count);
     const text = textOf({ id, from: self, question, body });
-    if (!this.#link.isUp || this.#open.size >= MAX_OPEN || text.length > MAX_BUS_LENGTH) {
+    const nowMs = this.#options.redisNow();
+    if (!this.#link.isUp || nowMs === null || this.#open.size >= MAX_OPEN || text.length > MAX_BUS_LENGTH) {
       return { answers: [], missing: namesOf(this.#others()) };
     }
     const poll = new Poll();
@@ -80,7 +83,8 @@ export class Questions {
       for (const node of poll.silent) if (this.#roster.alive.has(node)) this.#silent.add(node);
       this.#end(id, poll);
     });
-    const args = { limit: String(MAX_NODES), channel: this.#channel, question: text };
+    const deadlineMs = String(Math.ceil(nowMs + this.#options.answerMs));
+    const args = { limit: String(MAX_NODES), channel: this.#channel, question: text, deadlineMs };
     this.#link.run(ASK, { nodes: this.#options.key }, args).then(
       (answer) => this.#reached(id, poll, leasesOf(answer)),
       () => this.#end(id, poll),
@@ -91,7 +95,7 @@ export class Questions {
   #reached(id: string, poll: Poll, leases: Leases | null): void {
     if (leases !== null) this.#options.read(leases);
     poll.reached(new Set(this.#others()), (node) => !this.#silent.has(node));
-    if (poll.isComplete) this.#end(id, poll);
+    if (poll.isComplete || leases?.flag !== true) this.#end(id, poll);
   }
 
   #end(id: string, poll: Poll): void {

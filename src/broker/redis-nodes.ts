@@ -49,6 +49,8 @@ export class RedisNodes implements Nodes {
   #isRenewalDue = false;
   #wasCutOff = true;
   #isRefused = false;
+  /** By how much the clock of Redis is ahead of the monotonic one here. */
+  #aheadMs: number | null = null;
   #isStopped = false;
   #rejected = 0;
   #cancel: () => void = () => undefined;
@@ -63,6 +65,7 @@ export class RedisNodes implements Nodes {
     this.#roster = new Roster(this.self, this.#times.leaseMs);
     this.#questions = new Questions(link, this.#roster, {
       ...{ answerMs: this.#times.answerMs, clock: ports.clock, report: ports.report, key: this.#key },
+      redisNow: () => (this.#aheadMs === null ? null : ports.clock.monotonic() + this.#aheadMs),
       read: (leases) => this.#read(leases),
     });
     link.onUp(() => this.#returned());
@@ -155,7 +158,8 @@ export class RedisNodes implements Nodes {
     // The link says by itself when Redis is away.
     if (leases !== null || this.#link.isUp) this.#refused(leases === null);
     if (leases === null) return;
-    if (leases.isNew || this.#wasCutOff) this.#tell(this.#onCome, this.self);
+    if (this.#wasCutOff) this.#aheadMs = null;
+    if (leases.flag || this.#wasCutOff) this.#tell(this.#onCome, this.self);
     this.#wasCutOff = false;
     this.#read(leases);
   }
@@ -165,9 +169,12 @@ export class RedisNodes implements Nodes {
     this.#isRefused = isRefused;
   }
 
-  #read({ ends, bad }: Leases): void {
+  #read({ nowMs, ends, bad }: Leases): void {
     this.#rejected += bad;
-    const { come, gone, renewed } = this.#roster.read(ends, this.#ports.clock.monotonic());
+    const readAtMs = this.#ports.clock.monotonic();
+    // What came late makes Redis seem behind, never ahead.
+    this.#aheadMs = Math.max(this.#aheadMs ?? Number.NEGATIVE_INFINITY, nowMs - readAtMs);
+    const { come, gone, renewed } = this.#roster.read(ends, readAtMs);
     for (const node of renewed) this.#warnOfNamesake(node);
     for (const node of gone) {
       this.#namesakes.delete(node);

@@ -3,11 +3,12 @@ import { changeOf, PermissionBody } from "../api/permissions.ts";
 import { orderOf, RevocationBody } from "../api/revocation.ts";
 import { type PrincipalInput, principalFrom } from "../auth/principal-input.ts";
 import type { Actor } from "../hub/audit-trail.ts";
-import { Backend, type Disconnection, type Sent } from "../hub/backend.ts";
+import type { Backend, Disconnection, Sent, Subscribed } from "../hub/backend.ts";
 import { clearPermissions, type Reach, setPermissions } from "../hub/changed-permissions.ts";
+import type { Everywhere } from "../hub/everywhere.ts";
 import type { Hub } from "../hub/hub.ts";
 import type { Published } from "../hub/publishing.ts";
-import { revoke } from "../hub/revocation.ts";
+import type { Gathered } from "../hub/question.ts";
 import { roomStats, type RoomStats } from "../hub/stats.ts";
 import type { RunningNode } from "../node.ts";
 import { isChosenCloseCode } from "../protocol/codes.ts";
@@ -50,6 +51,7 @@ export class Server {
   readonly #running: RunningNode;
   readonly #hub: Hub;
   readonly #backend: Backend;
+  readonly #everywhere: Everywhere;
   readonly #defaultRole: string;
   readonly #followersOf: FollowersOf | null;
   #stopped: Promise<void> | null = null;
@@ -57,7 +59,8 @@ export class Server {
   constructor({ running, defaultRole, followersOf }: ServerParts) {
     this.#running = running;
     this.#hub = running.hub;
-    this.#backend = new Backend(running.hub);
+    this.#backend = running.backend;
+    this.#everywhere = running.everywhere;
     this.#defaultRole = defaultRole;
     this.#followersOf = followersOf;
   }
@@ -84,12 +87,17 @@ export class Server {
    * Sends an event to every connection of a user, and to those that come back for it in time: its topic `user:{id}`. Resolves and rejects
    * as `publish`; `delivered` is how many connections it went to.
    */
-  sendToUser(userId: string | number, event: string, data?: unknown, options: PublishOptions = {}): Promise<Sent> {
+  sendToUser(
+    userId: string | number,
+    event: string,
+    data?: unknown,
+    options: PublishOptions = {},
+  ): Promise<Sent & Gathered> {
     const id = idOf(userId);
     requireEvent(event);
     const { messageId } = options;
     requireMessageId(messageId);
-    return this.#owned(() => this.#backend.sendToUser(id, { event, data: dataOf(data), messageId }));
+    return this.#owned(() => this.#everywhere.sendToUser(id, { event, data: dataOf(data), messageId }));
   }
 
   /**
@@ -102,7 +110,7 @@ export class Server {
     event: string,
     data?: unknown,
     options: PublishOptions = {},
-  ): Promise<Sent> {
+  ): Promise<Sent & Gathered> {
     const id = idOf(userId);
     requireEvent(event);
     const { messageId } = options;
@@ -110,7 +118,7 @@ export class Server {
     return this.#owned(async () => {
       const sent = { event, data: dataOf(data), messageId };
       const followers = this.#followersOf === null ? [] : [...(await this.#followersOf(userId))];
-      return this.#backend.sendToFollowers(id, sent, followers.map(idOf));
+      return this.#everywhere.sendToFollowers(id, sent, followers.map(idOf));
     });
   }
 
@@ -118,31 +126,28 @@ export class Server {
    * Ends the connections of a user with 4000–4999; 4003, the default, tells clients not to come back. `except` are ids of connections that
    * stay. A reason over 123 bytes of UTF-8 is cut. Throws a `RangeError` for another code.
    */
-  disconnect(userId: string | number, options: Disconnection = {}): Promise<{ readonly closed: number }> {
+  disconnect(userId: string | number, options: Disconnection = {}): Promise<{ readonly closed: number } & Gathered> {
     const id = idOf(userId);
     const { code = 4003 } = options;
     if (!isChosenCloseCode(code)) throw new RangeError("a close code is from 4000 to 4999");
-    return this.#owned(() => ({ closed: this.#backend.disconnect(id, options, APPLICATION) }));
+    return this.#owned(() => this.#everywhere.disconnect(id, options, APPLICATION));
   }
 
   /**
    * Makes every connection of a user a member of a topic, whatever its token says, until it ends; each is told by `subscribed`. `skipped` are
    * those that have as many topics as they may. Rejects BAD_REQUEST for a topic `user:…`.
    */
-  subscribe(
-    userId: string | number,
-    topic: string,
-  ): Promise<{ readonly subscribed: number; readonly skipped: number }> {
+  subscribe(userId: string | number, topic: string): Promise<Subscribed & Gathered> {
     const id = idOf(userId);
     requireTopic(topic);
-    return this.#owned(() => this.#backend.subscribe(id, topic));
+    return this.#owned(() => this.#everywhere.subscribe(id, topic));
   }
 
   /** Takes the connections of a user out of a topic; each is told by `unsubscribed` with the code REVOKED. */
-  unsubscribe(userId: string | number, topic: string): Promise<{ readonly unsubscribed: number }> {
+  unsubscribe(userId: string | number, topic: string): Promise<{ readonly unsubscribed: number } & Gathered> {
     const id = idOf(userId);
     requireTopic(topic);
-    return this.#owned(() => ({ unsubscribed: this.#backend.unsubscribe(id, topic) }));
+    return this.#owned(() => this.#everywhere.unsubscribe(id, topic));
   }
 
   /** Connections, rooms, and how many users are in each; the largest 1,000 rooms first. */
@@ -173,9 +178,9 @@ export class Server {
    * `sessionId`, `id` and `issuedAt` of the users that it answers. Rejects OVERLOADED when nothing more can be kept. A `TypeError` says
    * that the order is wrong.
    */
-  revoke(revocation: RevocationInput): Promise<{ readonly closed: number }> {
+  revoke(revocation: RevocationInput): Promise<{ readonly closed: number } & Gathered> {
     const order = orderOf(checked(RevocationBody, revocation, "a revocation names a jti, a sid or a sub"));
-    return this.#owned(() => revoke(this.#hub, order, APPLICATION));
+    return this.#owned(() => this.#everywhere.revoke(order, APPLICATION));
   }
 
   /**

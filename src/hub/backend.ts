@@ -26,8 +26,24 @@ export interface BackendEvent {
 export type TopicResult = { readonly topic: string } & (Published | { readonly code: ErrorCode });
 
 export interface Sent extends Published {
-  /** Connections on this node that it went to. */
+  /** Connections that it went to. */
   readonly delivered: number;
+}
+
+export interface Following {
+  /** Connections that follow. */
+  readonly members: number;
+  /** In the order in which they were asked for. */
+  readonly users: readonly { readonly connections: number; readonly following: number }[];
+  /** False when some node has not told: then nobody counts as served. */
+  readonly isWhole: boolean;
+}
+
+export interface Subscribed {
+  /** Connections that are members now. */
+  readonly subscribed: number;
+  /** Those that have as many topics as they may. */
+  readonly skipped: number;
 }
 
 export interface Disconnection {
@@ -42,8 +58,10 @@ export interface Disconnection {
 /** An application may name as many as it likes: others get their turn in between. */
 const USERS_PER_TURN = 256;
 
+const FOLLOWERS_TOPIC = "followers:";
+
 /**
- * What the application's server side does on this node, over HTTP or embedded. Nobody's access is asked, topics and event names are
+ * What the application's server side does on this node (`Everywhere`: on all of them), over HTTP or embedded. Nobody's access is asked, topics and event names are
  * well formed already.
  */
 export class Backend {
@@ -86,26 +104,45 @@ export class Backend {
     return { ...published, delivered };
   }
 
-  /**
-   * To the followers of a user, and to the users `to`. Each connection gets it once: those of `to` who follow on all of their connections
-   * are served by the topic already. Where only some follow, and for whoever is away, it goes to the user too, under the same message id.
-   */
-  async sendToFollowers(userId: string, event: BackendEvent, to: readonly string[] = []): Promise<Sent> {
-    const topic = `followers:${userId}`;
-    const room = this.#hub.rooms.get(topic);
-    const follows = (connection: Connection): boolean => room !== undefined && connection.rooms.includes(room);
-    const others = [...new Set(to)].filter((id) => {
-      const connections = this.#connectionsOf(id);
-      return connections.length === 0 || !connections.every(follows);
+  /** Who follows a user here: how many connections, and of each of these users how many there are and how many of them follow. */
+  following(userId: string, users: readonly string[]): Following {
+    const room = this.#hub.rooms.get(FOLLOWERS_TOPIC + userId);
+    const counted = users.map((id) => {
+      const connections = this.#hub.users.connectionsOf(id);
+      const following = room === undefined ? 0 : connections.filter(({ rooms }) => rooms.includes(room)).length;
+      return { connections: connections.length, following };
     });
-    let delivered = room?.members ?? 0;
-    for (const id of others) delivered += this.#connectionsOf(id).filter((connection) => !follows(connection)).length;
-    const published = await this.publish(topic, event);
+    return { members: room?.members ?? 0, users: counted, isWhole: true };
+  }
+
+  /**
+   * To the followers of a user, and to the users `to`, of whom `following` tells in their order. Each connection gets it once: those of `to` who
+   * follow on all of their connections are served by the topic already. Where only some follow, and for whoever is away, it goes to the
+   * user too, under the same message id.
+   */
+  async sendToFollowers(
+    userId: string,
+    event: BackendEvent,
+    to: readonly string[] = [],
+    following: Following = this.following(userId, to),
+  ): Promise<Sent> {
+    let delivered = following.members;
+    const others = new Set<string>();
+    for (const [index, id] of to.entries()) {
+      const user = following.users[index] ?? { connections: 0, following: 0 };
+      const isServed = following.isWhole && user.connections > 0 && user.connections === user.following;
+      if (isServed || others.has(id)) continue;
+      others.add(id);
+      delivered += user.connections - user.following;
+    }
+    const published = await this.publish(FOLLOWERS_TOPIC + userId, event);
     const { messageId } = published;
-    for (const [index, id] of others.entries()) {
+    let sent = 0;
+    for (const id of others) {
       const taken = this.publish(USER_TOPIC + id, { ...event, messageId });
       if (taken instanceof Promise) await taken;
-      if (index % USERS_PER_TURN === USERS_PER_TURN - 1) await new Promise<void>((next) => this.#hub.later(next));
+      sent += 1;
+      if (sent % USERS_PER_TURN === 0) await new Promise<void>((next) => this.#hub.later(next));
     }
     return { ...published, delivered };
   }
@@ -135,7 +172,7 @@ export class Backend {
    * Makes every connection of the user a member that may read the topic until it ends, whatever its token says. Those that have as many
    * topics as they may are skipped. Throws BAD_REQUEST for a topic `user:…`, which is nobody else's.
    */
-  async subscribe(userId: string, topic: string): Promise<{ subscribed: number; skipped: number }> {
+  async subscribe(userId: string, topic: string): Promise<Subscribed> {
     if (topic.startsWith(USER_TOPIC)) throw new ProtocolError("BAD_REQUEST");
     const connections = this.#connectionsOf(userId);
     const joined = await Promise.all(connections.map((connection) => this.#join(connection, topic)));

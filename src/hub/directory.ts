@@ -2,6 +2,7 @@ import type { History, Position } from "../broker/broker.ts";
 import { ProtocolError } from "../protocol/codes.ts";
 import type { WireUser } from "../protocol/server-frames.ts";
 import type { Hub } from "./hub.ts";
+import type { Room } from "./rooms.ts";
 
 /** A part of a list. A cursor means nothing to whoever has it; what is there all the time is on exactly one page. */
 export interface Page<T> {
@@ -22,7 +23,7 @@ export interface ListedTopic {
   /** Connections. */
   readonly members: number;
   /** Distinct users; absent in topics without presence. */
-  readonly users?: number;
+  readonly users?: number | undefined;
 }
 
 export interface ListedConnection {
@@ -41,7 +42,7 @@ interface Present extends Page<WireUser> {
   readonly userCount: number;
 }
 
-/** What there is on this node, for the application's backend: nobody's access is asked. */
+/** What there is on this node, for the application's backend (`Survey`: on all of them). Nobody's access is asked. */
 export class Directory {
   readonly #hub: Hub;
 
@@ -57,8 +58,7 @@ export class Directory {
     for (const room of this.#hub.rooms.values()) {
       if (room.serial <= after) continue;
       if (items.length === limit) return { items, next: String(lastSerial) };
-      const users = this.#hub.access.hasPresence(room.topic) ? { users: this.#hub.presence.count(room) } : {};
-      items.push({ topic: room.topic, members: room.members, ...users });
+      items.push(this.#listed(room));
       lastSerial = room.serial;
     }
     return { items };
@@ -81,21 +81,46 @@ export class Directory {
     return this.#hub.broker.history(topic, since, limit);
   }
 
-  /** Of one user, oldest first. */
-  connections(userId: string, { limit, cursor = "" }: PageRequest): Page<ListedConnection> {
+  /** The first `limit` behind a name, in the order of their names: nodes that list together have no other order in common. */
+  topicsByName(after: string, limit: number): ListedTopic[] {
+    const rooms = firstBehind(this.#hub.rooms.values(), after, limit);
+    return rooms.map((room) => this.#listed(room));
+  }
+
+  /** The first `limit` of a user behind an id, oldest first. */
+  connectionsAfter(userId: string, after: string, limit: number): ListedConnection[] {
     const { clock, users } = this.#hub;
     const openedBase = clock.now() - clock.monotonic();
     const behind = users
       .connectionsOf(userId)
-      .filter(({ id }) => order(cursor, id) < 0)
-      .toSorted((left, right) => order(left.id, right.id));
-    const items = behind.slice(0, limit).map(({ id, endpoint, client, openedAtMs, codec, rooms }) => ({
+      .filter(({ id }) => byAge(after, id) < 0)
+      .toSorted((left, right) => byAge(left.id, right.id));
+    return behind.slice(0, limit).map(({ id, endpoint, client, openedAtMs, codec, rooms }) => ({
       ...{ id, endpoint: endpoint.path, address: client.address, since: Math.round(openedBase + openedAtMs) },
       ...{ framing: codec.name, topics: rooms.length },
     }));
-    const last = items.at(-1);
-    return behind.length > limit && last !== undefined ? { items, next: last.id } : { items };
   }
+
+  #listed(room: Room): ListedTopic {
+    const { topic, members } = room;
+    const users = this.#hub.access.hasPresence(topic) ? { users: this.#hub.presence.count(room) } : {};
+    return { topic, members, ...users };
+  }
+}
+
+/** Of very many rooms a few are wanted: never more than twice as many are kept, and sorted. */
+function firstBehind(rooms: Iterable<Room>, after: string, limit: number): Room[] {
+  const byName = (left: Room, right: Room): number => (left.topic < right.topic ? -1 : 1);
+  let kept: Room[] = [];
+  let last: string | null = null;
+  for (const room of rooms) {
+    if (room.topic <= after || (last !== null && room.topic > last)) continue;
+    kept.push(room);
+    if (kept.length < 2 * limit) continue;
+    kept = kept.toSorted(byName).slice(0, limit);
+    last = kept.at(-1)?.topic ?? null;
+  }
+  return kept.toSorted(byName).slice(0, limit);
 }
 
 /** 0 is before the first. */
@@ -105,8 +130,8 @@ function serialOf(cursor: string | undefined): number {
   return Number(cursor);
 }
 
-/** Ids end in a number that rises and has no leading zeros: the shorter one is the older one. */
-function order(left: string, right: string): number {
+/** Orders ids of connections. They end in a number that rises and has no leading zeros: the shorter one is the older one. */
+export function byAge(left: string, right: string): number {
   if (left.length !== right.length) return left.length - right.length;
   return left === right ? 0 : left < right ? -1 : 1;
 }

@@ -1,5 +1,5 @@
 import type { RevocationKind } from "../broker/broker.ts";
-import type { Principal } from "../protocol/principal.ts";
+import { isIssuedBy, type Principal } from "../protocol/principal.ts";
 import type { Actor } from "./audit-trail.ts";
 import type { Connection } from "./connection.ts";
 import { freeIfEmpty } from "./grants.ts";
@@ -19,7 +19,7 @@ export interface RevocationOrder {
 }
 
 export interface Revoked {
-  /** Connections of this node that were closed. */
+  /** Connections that were closed. */
   readonly closed: number;
 }
 
@@ -72,6 +72,11 @@ function liveOf(hub: Hub, kind: RevocationKind, value: string): Live[] {
     if (state === "open" && bearer !== null && isOf(bearer, kind, value)) live.push({ connection, bearer });
   }
   return live;
+}
+
+/** How many connections an order will close here. */
+export function bearersOf(hub: Hub, { kind, value, issuedBeforeMs }: Omit<RevocationOrder, "expiresAtMs">): number {
+  return liveOf(hub, kind, value).filter(({ bearer }) => isIssuedBy(bearer.issuedAtMs, issuedBeforeMs)).length;
 }
 
 function isOf(bearer: Principal, kind: RevocationKind, value: string): boolean {

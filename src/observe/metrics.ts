@@ -24,6 +24,11 @@ export interface GaugeSources {
   topics(): number;
   memberships(): number;
   brokerUp(): boolean;
+  nodes(): number;
+  busRoundTripS(): number;
+  commandsInFlight(): number;
+  reconnects(): number;
+  busRejected(): number;
   keysReady(): boolean;
   evictedTopics(): number;
   droppedMessageIds(): number;
@@ -85,6 +90,9 @@ const GAUGE_ROWS = {
   topics: ["topics", "Topics with a member"],
   memberships: ["memberships", "Connections times the topics that they are in"],
   brokerUp: ["broker_up", "1 while the broker takes messages, else 0"],
+  nodes: ["nodes", "Nodes that share, this one included"],
+  busRoundTripS: ["bus_round_trip_seconds", "How long this node's last probe took through the bus"],
+  commandsInFlight: ["broker_commands_in_flight", "Commands to the broker that wait for their answers"],
   keysReady: ["keys_ready", "1 while there are keys to verify tokens with, else 0"],
 } as const;
 
@@ -92,6 +100,8 @@ const GAUGE_ROWS = {
 const FOREIGN_ROWS = {
   evictedTopics: ["evicted_topics_total", "Topics whose history was dropped for the memory bound of the node"],
   droppedMessageIds: ["message_ids_dropped_total", "Message ids forgotten before their five minutes were over"],
+  reconnects: ["broker_reconnects_total", "How often a broker that was lost came back"],
+  busRejected: ["bus_rejected_total", "Messages and entries of other nodes that were none, and were skipped"],
   auditErrors: ["audit_errors_total", "Failed writes of the audit log"],
   auditLost: ["audit_lost_total", "Audit records dropped"],
   logErrors: ["log_errors_total", "Failed writes of the log"],

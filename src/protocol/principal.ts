@@ -29,3 +29,12 @@ export interface Principal {
 export function acceptedUntilMs({ expiresAtMs }: Pick<Principal, "expiresAtMs">, clockToleranceS: number): number {
   return (expiresAtMs ?? Number.POSITIVE_INFINITY) + clockToleranceS * 1_000;
 }
+
+/**
+ * Whether an order about what was issued up to then means a token; null is an order about all of them. `iat` has whole seconds: a token of
+ * the very second of the order may be one of those that are meant, and so may one that does not say when it was issued.
+ */
+export function isIssuedBy(issuedAtMs: number | null, issuedBeforeMs: number | null): boolean {
+  if (issuedBeforeMs === null || issuedAtMs === null) return true;
+  return Math.floor(issuedAtMs / 1_000) <= Math.floor(issuedBeforeMs / 1_000);
+}

@@ -4,13 +4,15 @@ import type { CallerPorts } from "../../src/api/callers.ts";
 import { createOriginPolicy } from "../../src/auth/origin.ts";
 import { findCredential } from "../../src/auth/sources.ts";
 import { OneTimeTickets } from "../../src/auth/tickets.ts";
+import { MemoryNodes } from "../../src/broker/memory-nodes.ts";
 import { MemoryTickets } from "../../src/broker/memory-tickets.ts";
 import { Addresses } from "../../src/hub/address.ts";
 import { Backend } from "../../src/hub/backend.ts";
 import { clearPermissions, setPermissions } from "../../src/hub/changed-permissions.ts";
 import { Directory } from "../../src/hub/directory.ts";
-import { revoke } from "../../src/hub/revocation.ts";
+import { Everywhere } from "../../src/hub/everywhere.ts";
 import { connectionStats, roomStats } from "../../src/hub/stats.ts";
+import { Survey } from "../../src/hub/survey.ts";
 import { authenticatorWith } from "../auth/tokens.ts";
 import type { FakeClock } from "../support/clock.ts";
 import type { HubRig } from "../support/hub.ts";
@@ -40,19 +42,22 @@ export function addressesBehindProxy(): Addresses {
 
 /** Nobody listens to what the API tells. */
 export function defaultPorts({ hub }: HubRig, clock: FakeClock): ApiPorts {
+  const backend = new Backend(hub);
+  const directory = new Directory(hub);
+  const nodes = new MemoryNodes("node-1");
+  const everywhere = new Everywhere(hub, nodes, backend);
   return {
     accounts: null,
     callers: callerPorts(clock),
     tickets: new OneTimeTickets(new MemoryTickets(clock), clock),
-    revocation: { revoke: (order, actor) => revoke(hub, order, actor) },
+    revocation: { revoke: (order, actor) => everywhere.revoke(order, actor) },
     permissions: {
       set: (userId, change, actor) => setPermissions(hub, userId, change, actor),
       clear: (userId, actor) => clearPermissions(hub, userId, actor),
     },
     addresses: addressesBehindProxy(),
     allowedOrigins: [],
-    backend: new Backend(hub),
-    directory: new Directory(hub),
+    ...{ backend, directory, everywhere, survey: new Survey(nodes, directory) },
     maxStreamBytes: 1_048_576,
     metrics: { token: null, open: true, render: async () => "up 1\n", contentType: "text/plain; version=0.0.4" },
     readiness: () => ({ ready: true, reasons: [], degraded: [] }),

@@ -1,7 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { Directory, type Page, type PageRequest } from "../../src/hub/directory.ts";
 import { ProtocolError } from "../../src/protocol/codes.ts";
-import { msgpackCodec } from "../../src/protocol/msgpack.ts";
 import { HubRig } from "../support/hub.ts";
 
 const NOT_FOUND = new ProtocolError("NOT_FOUND");
@@ -88,36 +87,4 @@ test("the history of a topic is not there where none is kept", () => {
   const directory = new Directory(new HubRig().hub);
   expect(directory.history("room:lobby", null, 10)).toMatchObject({ messages: [], offset: 0 });
   expect(() => directory.history("system:status", null, 10)).toThrow(NOT_FOUND);
-});
-
-describe("the list of a user's connections", () => {
-  test("says how and since when each is there, oldest first", () => {
-    const rig = new HubRig();
-    const openedMs = rig.clock.now();
-    const first = rig.member("ada", "lobby");
-    rig.clock.advance(1_500);
-    const second = rig.connect("ada", msgpackCodec);
-    rig.connect("bob");
-    const shared = { endpoint: "/ws", address: "192.0.2.1" };
-    expect(new Directory(rig.hub).connections("ada", { limit: 10 })).toEqual({
-      items: [
-        { id: first.connection.id, ...shared, since: openedMs, framing: "json", topics: 1 },
-        { id: second.connection.id, ...shared, since: openedMs + 1_500, framing: "msgpack", topics: 0 },
-      ],
-    });
-  });
-
-  test("comes page by page, and an ended connection takes none of the others away", () => {
-    const rig = new HubRig({ maxConnectionsPerUser: 100 });
-    const all = Array.from({ length: 30 }, () => rig.connect("ada"));
-    const directory = new Directory(rig.hub);
-    let at = 0;
-    const seen = allPages(
-      (request) => directory.connections("ada", request),
-      7,
-      () => all[at++]?.socket.end(1000),
-    );
-    expect(seen.map(({ id }) => id)).toEqual(all.map(({ connection }) => connection.id));
-    expect(directory.connections("nobody", { limit: 1 })).toEqual({ items: [] });
-  });
 });

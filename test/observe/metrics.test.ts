@@ -15,6 +15,13 @@ const sources: GaugeSources = {
   evictedTopics: () => 4,
   droppedMessageIds: () => 5,
   keysReady: () => true,
+  ...{
+    nodes: () => 3,
+    busRoundTripS: () => 0.002,
+    commandsInFlight: () => 9,
+    reconnects: () => 8,
+    busRejected: () => 6,
+  },
   auditErrors: () => 11,
   auditLost: () => 12,
   logErrors: () => 13,

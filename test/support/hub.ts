@@ -185,6 +185,7 @@ export class HubRig {
           evictedTopics: none,
           droppedMessageIds: none,
         },
+        ...{ nodes: none, busRoundTripS: none, commandsInFlight: none, reconnects: none, busRejected: none },
         ...{ auditErrors: none, auditLost: none, logErrors: none, logLost: none },
         brokerUp: () => true,
         keysReady: () => true,

@@ -39,6 +39,15 @@ export class NodeProcess {
     return Number(kibibytes) * 1_024;
   }
 
+  /** It keeps its connections and does nothing. */
+  pause(): void {
+    this.#child.kill("SIGSTOP");
+  }
+
+  resume(): void {
+    this.#child.kill("SIGCONT");
+  }
+
   async stop(): Promise<void> {
     this.#child.kill("SIGKILL");
     await this.#child.exited;

@@ -118,6 +118,11 @@ export class TestNode {
     return linesOf(join(this.#directory, "node.log"));
   }
 
+  /** Whether the log has said it by now. */
+  hasLogged(pattern: RegExp): boolean {
+    return pattern.test(readOrEmpty(join(this.#directory, "node.log")));
+  }
+
   /** Everything that was logged or audited, as text. */
   async writtenAfterStop(): Promise<string> {
     await this.#stopOnce();

@@ -2,7 +2,7 @@ import type { Nodes } from "../../src/broker/broker.ts";
 import { redisAddresses } from "../../src/broker/redis/address.ts";
 import { RedisLink } from "../../src/broker/redis/link.ts";
 import { type NodeTimes, RedisNodes } from "../../src/broker/redis-nodes.ts";
-import { systemClock } from "../../src/observe/clock.ts";
+import { type Clock, systemClock } from "../../src/observe/clock.ts";
 import type { TestRedis } from "./redis.ts";
 
 /** Nodes over one Redis, as far as they know of each other: with a connection each, and nothing else. */
@@ -20,12 +20,13 @@ export class RedisNodesRig {
     nodeId: string,
     setUp: (nodes: Nodes) => void = () => undefined,
     times: Partial<NodeTimes> = {},
+    clock: Clock = systemClock,
   ): Promise<{ readonly link: RedisLink; readonly nodes: RedisNodes; stop(): Promise<void> }> {
     const [address] = redisAddresses(this.redis.url) ?? [];
     if (address === undefined) throw new Error("no address");
     const link = new RedisLink({ address, clock: systemClock, report: () => undefined });
     const ports = {
-      clock: systemClock,
+      clock,
       warn: (_fields: object, message: string) => this.warnings.push(message),
       report: (error: unknown) => this.failures.push(error),
     };

@@ -11,4 +11,4 @@ end
 if isNew == 1 then
   redis.call("PUBLISH", channel, announcement)
 end
-return { isNew, redis.call("ZREVRANGE", nodes, 0, limit - 1, "WITHSCORES") }
+return { isNew, nowMs, redis.call("ZREVRANGE", nodes, 0, limit - 1, "WITHSCORES") }
