@@ -104,9 +104,21 @@ export function greet(
 ): void | Promise<void> {
   const topics = automaticTopicsOf(principal);
   topics.push(...connection.topics);
-  return hub.broker.enter(topics.map(standing), (positions) =>
+  const greeting = hub.broker.enter(topics.map(standing), (positions) =>
     finishGreeting(hub, connection, principal, type, topics, positions, id),
   );
+  if (!(greeting instanceof Promise)) return greeting;
+  return greeting.catch((error: unknown) => endUngreeted(hub, connection, error, id));
+}
+
+/** The broker went away in between: a connection that was never greeted is nothing that a client could use. */
+function endUngreeted(hub: Hub, connection: Connection, failure: unknown, id: FrameId | undefined): void {
+  const isGreeted = connection.user?.connections.includes(connection) === true;
+  if (isGreeted) throw failure;
+  const error = asProtocolError(failure, hub.report);
+  if (connection.endpoint.refusesBy === "frame") return refuse(hub, connection, error, id);
+  hub.metrics.errors.add(error.code);
+  connection.close(closeCodeOf(error.code));
 }
 
 function standing(topic: string): Entrance {

@@ -95,12 +95,10 @@ export class Streams {
       },
     );
     const [standing, epochOfIt, recovered, ...rest] = v.parse(Standing, answer);
-    return {
-      offset: standing,
-      epoch: epochOfIt,
-      recovered: recovered === 1,
-      messages: this.#messages(rest, epochOfIt),
-    };
+    const messages = this.#messages(rest, epochOfIt);
+    // Behind a position a message that is no message is a hole.
+    const isWhole = recovered === 1 && (since === null || messages.length * 3 === rest.length);
+    return { offset: standing, epoch: epochOfIt, recovered: isWhole, messages: isWhole ? messages : [] };
   }
 
   #messages(flat: readonly unknown[], epochOfThem: string): Positioned[] {
