@@ -16,11 +16,11 @@ import { answer, ask, gather, type Gathered } from "./question.ts";
 /** Items of one list that a node answers: they have to fit into a message. */
 const MAX_ITEMS = 1_001;
 
-const limit = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(MAX_ITEMS));
+const pageLimit = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(MAX_ITEMS));
 
 const TOPICS = {
   name: "topics",
-  asked: v.object({ after: v.string(), limit }),
+  asked: v.object({ after: v.string(), limit: pageLimit }),
   answered: v.pipe(
     v.array(v.object({ topic: v.string(), members: count, users: v.optional(count) })),
     v.maxLength(MAX_ITEMS),
@@ -29,7 +29,7 @@ const TOPICS = {
 
 const CONNECTIONS = {
   name: "connections",
-  asked: v.object({ userId: v.pipe(v.string(), v.regex(ID)), after: v.string(), limit }),
+  asked: v.object({ userId: v.pipe(v.string(), v.regex(ID)), after: v.string(), limit: pageLimit }),
   answered: v.pipe(
     v.array(
       v.object({
