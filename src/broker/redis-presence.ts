@@ -2,11 +2,13 @@ import type { Clock } from "../observe/clock.ts";
 import type { WireUser } from "../protocol/server-frames.ts";
 import type { Nodes, PresenceListener, PresenceStore } from "./broker.ts";
 import { NO_NODE, PresenceMirror } from "./presence-mirror.ts";
+import { COMMAND_TIMEOUT_MS } from "./redis/connection.ts";
 import type { RedisLink } from "./redis/link.ts";
 import { changeText, fieldOf, MAX_CHANGES, readPresence, typingText } from "./redis/presence-bus.ts";
 import { PresenceHash, type Steps, stepsOf } from "./redis/presence-hash.ts";
 import { PresenceTopic } from "./redis/presence-topic.ts";
 import { shardOf } from "./redis/shards.ts";
+import { withTimeLimit } from "./redis/time-limit.ts";
 
 export interface RedisPresenceOptions {
   /** How long the users of a dead node stay on Redis. They count no longer, but it may be there again. */
@@ -30,6 +32,8 @@ const RETRY_MS = 1_000;
 /** Topics that are kept though nobody is in them, while Redis is not there to be told. */
 const MAX_LINGERING = 50_000;
 const STOP_MS = 2_000;
+/** A join waits for it. */
+const OPEN_MS = 1_000;
 
 interface Ports {
   /** One for each Redis that topics are kept on. */
@@ -61,11 +65,16 @@ export class RedisPresence implements PresenceStore {
 
   open(name: string): void | Promise<void> {
     const topic = this.#topic(name);
-    if (topic.opening !== null) return topic.opening;
-    if (topic.isTried || !topic.hash.link.isUp) return;
-    // Ahead of all that wait: somebody waits for it.
-    this.#waiting.delete(topic);
-    return this.#work(topic);
+    if (topic.opening === null) {
+      if (topic.isTried || !topic.hash.link.isUp) return;
+      // Ahead of all that wait: somebody waits for it.
+      this.#waiting.delete(topic);
+      void this.#work(topic);
+    }
+    // A Redis that hangs is noticed later than anybody should wait for a number; the next one does not wait at all.
+    return withTimeLimit(topic.opening ?? Promise.resolve(), OPEN_MS, this.#ports.clock).catch(() => {
+      topic.opening = null;
+    });
   }
 
   follow(name: string): void {
@@ -158,7 +167,7 @@ export class RedisPresence implements PresenceStore {
     this.#waiting.delete(topic);
     topic.isDropped = true;
     const { link, channel } = topic.hash;
-    if (topic.isSubscribed) link.unsubscribe(channel);
+    link.unsubscribe(channel);
   }
 
   #readAll(link: RedisLink): void {
@@ -232,8 +241,9 @@ export class RedisPresence implements PresenceStore {
 
   async #subscribe(topic: PresenceTopic): Promise<void> {
     const { link, channel } = topic.hash;
+    const subscribed = link.subscribe(channel, (raw) => this.#hear(topic, raw));
+    await withTimeLimit(subscribed, COMMAND_TIMEOUT_MS, this.#ports.clock);
     topic.isSubscribed = true;
-    await link.subscribe(channel, (raw) => this.#hear(topic, raw));
   }
 
   async #read(topic: PresenceTopic): Promise<void> {

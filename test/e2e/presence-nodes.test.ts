@@ -49,7 +49,7 @@ describe.skipIf(REDIS.path === null)(
           const peer = await RawPeer.connect(other.port);
           peers.push(peer);
           await peer.upgrade({ path: `/ws?token=${token({ sub: user, username: user })}` });
-        await peer.jsonOfType("connected");
+          await peer.jsonOfType("connected");
           expect(await answer(peer, { type: "join_room", roomSlug: "r" })).toMatchObject({ type: "room_joined" });
           expect(await ada.jsonOfType("user_joined")).toMatchObject({ data: { userId: user } });
         }
