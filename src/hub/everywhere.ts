@@ -18,10 +18,10 @@ const actor = v.object({
 /** Users in one question: their answers have to fit into a message. */
 const MAX_USERS = 1_000;
 
-const CONNECTIONS = { name: "user.connections", asked: userId, answered: count } satisfies Question<string, number>;
+const CONNECTIONS = { name: "count-connections", asked: userId, answered: count } satisfies Question<string, number>;
 
 const FOLLOWING = {
-  name: "user.following",
+  name: "count-followers",
   asked: v.object({ userId, users: v.pipe(v.array(userId), v.maxLength(MAX_USERS)) }),
   answered: v.object({
     members: count,
@@ -30,7 +30,7 @@ const FOLLOWING = {
 };
 
 const DISCONNECT = {
-  name: "user.disconnect",
+  name: "disconnect-user",
   asked: v.object({
     userId,
     code: v.optional(v.number()),
@@ -42,15 +42,15 @@ const DISCONNECT = {
 };
 
 const SUBSCRIBE = {
-  name: "user.subscribe",
+  name: "subscribe-user",
   asked: v.object({ userId, topic }),
   answered: v.object({ subscribed: count, skipped: count }),
 };
 
-const UNSUBSCRIBE = { name: "user.unsubscribe", asked: v.object({ userId, topic }), answered: count };
+const UNSUBSCRIBE = { name: "unsubscribe-user", asked: v.object({ userId, topic }), answered: count };
 
 const BEARERS = {
-  name: "tokens.bearers",
+  name: "count-bearers",
   asked: v.object({
     ...{ kind: v.picklist(["jti", "sid", "sub"]), value: v.string() },
     issuedBeforeMs: v.nullable(v.number()),

@@ -19,7 +19,7 @@ const MAX_ITEMS = 1_001;
 const pageLimit = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(MAX_ITEMS));
 
 const TOPICS = {
-  name: "topics",
+  name: "list-topics",
   asked: v.object({ after: v.string(), limit: pageLimit }),
   answered: v.pipe(
     v.array(v.object({ topic: v.string(), members: count, users: v.optional(count) })),
@@ -28,7 +28,7 @@ const TOPICS = {
 };
 
 const CONNECTIONS = {
-  name: "connections",
+  name: "list-connections",
   asked: v.object({ userId: v.pipe(v.string(), v.regex(ID)), after: v.string(), limit: pageLimit }),
   answered: v.pipe(
     v.array(

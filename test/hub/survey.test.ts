@@ -141,7 +141,9 @@ describe.skipIf(REDIS.path === null)(`lists over several nodes${REDIS.skipReason
   test("a node that answers nonsense is missing, and takes nothing from the others", async () => {
     await begin(2);
     hubs[1]?.rig.member("ada", "lobby");
-    await shared.start("wrong", (nodes) => nodes.answer("topics", () => [{ topic: 1, __proto__: { members: 1 } }]));
+    await shared.start("wrong", (nodes) =>
+      nodes.answer("list-topics", () => [{ topic: 1, __proto__: { members: 1 } }]),
+    );
     const { items, nodesMissing } = await survey.topics({ limit: 10 });
     expect(items).toMatchObject([{ topic: "room:lobby", members: 1 }]);
     expect(nodesMissing).toEqual(["wrong"]);
