@@ -17,11 +17,11 @@ export interface RedisPresenceOptions {
   readonly doubtMs: number;
   /** How long a topic is looked at that nobody is in any more, or that somebody asked about. */
   readonly lingerMs: number;
-  /** Of one topic, between one batch and the next. */
-  readonly pauseMs: number;
+  /** A topic has a few jobs at once in so long: what is told is told soon, and who comes with many others waits for the next batch. */
+  readonly windowMs: number;
 }
 
-const OPTIONS: RedisPresenceOptions = { reapAfterMs: 30_000, doubtMs: 15_000, lingerMs: 5_000, pauseMs: 20 };
+const OPTIONS: RedisPresenceOptions = { reapAfterMs: 30_000, doubtMs: 15_000, lingerMs: 5_000, windowMs: 50 };
 
 /** A topic is compared as a whole this often, which also keeps its hash: what went wrong unseen is not wrong for ever. */
 const COMPARE_MS = 1_200_000;
@@ -221,22 +221,26 @@ export class RedisPresence implements PresenceStore {
   async #run(topic: PresenceTopic): Promise<void> {
     topic.isBusy = true;
     this.#jobs += 1;
-    let pauseMs = this.#options.pauseMs;
+    let pauseMs = 0;
     try {
       if (!topic.isSubscribed) await this.#subscribe(topic);
       if (topic.isStale) await this.#read(topic);
       if (topic.hasUntold) await this.#tell(topic);
+      pauseMs = topic.pauseMs(this.#ports.clock.monotonic(), this.#options.windowMs);
     } catch {
       // What Redis did not take is still untold, and the whole is compared again.
       topic.isStale = true;
       pauseMs = RETRY_MS;
     }
     this.#jobs -= 1;
-    this.#ports.clock.after(pauseMs, () => {
-      topic.isBusy = false;
-      if (topic.isDue) this.#due(topic);
-    });
+    if (pauseMs > 0) this.#ports.clock.after(pauseMs, () => this.#end(topic));
+    else this.#end(topic);
     this.#next();
+  }
+
+  #end(topic: PresenceTopic): void {
+    topic.isBusy = false;
+    if (topic.isDue) this.#due(topic);
   }
 
   async #subscribe(topic: PresenceTopic): Promise<void> {

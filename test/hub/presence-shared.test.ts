@@ -264,12 +264,12 @@ describe.skipIf(REDIS.path === null)(`presence over several nodes${REDIS.skipRea
   });
 
   test("three thousand who join one room of two nodes at once cost a few batches", async () => {
-    const [a, b] = [await start({ pauseMs: 20 }), await start({ pauseMs: 20 })];
+    const [a, b] = [await start({ windowMs: 50 }), await start({ windowMs: 50 })];
     await a.member("amy", "r");
     await b.member("bob", "r");
     await heard();
     for (let n = 0; n < 1_500; n += 1) for (const [at, hub] of [a, b].entries()) hub.rig.member(`u${at}-${n}`, "r");
     await until(() => a.users("r").length === 3_002 && b.users("r").length === 3_002);
-    expect(Number(await redis.command("HGET", "tautline:p:room:r", "version"))).toBeLessThan(40);
+    expect(Number(await redis.command("HGET", "tautline:p:room:r", "version"))).toBeLessThan(100);
   });
 });

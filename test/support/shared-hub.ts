@@ -37,7 +37,7 @@ export class SharedHub {
     const listener = () => this.rig.hub.presence;
     this.presence = new RedisPresence(
       { ...{ links: [this.link], nodes: this.nodes }, clock, listener },
-      { reapAfterMs: 300, pauseMs: 1, ...presence },
+      { reapAfterMs: 300, windowMs: 5, ...presence },
     );
     const roomy = { joinBurst: 100_000, joinsPerSecond: 100_000, pongTimeoutMs: 1e9, ...hub };
     this.rig = new HubRig(roomy, (broker) => broker, {}, { presence: this.presence });

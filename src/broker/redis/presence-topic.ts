@@ -15,6 +15,8 @@ const MAX_EARLY = 1_000;
 /** Changes of this node that Redis does not know; with more the whole is compared instead. */
 const MAX_UNTOLD = 20_000;
 
+const JOBS_PER_WINDOW = 8;
+
 /** What the others are told of a node's users. */
 export type Told = Pick<ChangeMessage, "joined" | "left" | "held">;
 
@@ -37,6 +39,8 @@ export class PresenceTopic {
   #epoch = "";
   #version = 0;
   #runId = "";
+  #windowEndMs = Number.NEGATIVE_INFINITY;
+  #jobs = 0;
   isFollowed = false;
   /** Since when nobody follows it, and when it was last read: monotonic milliseconds. */
   idleSinceMs: number;
@@ -56,6 +60,16 @@ export class PresenceTopic {
     this.#self = self;
     this.mirror = mirror;
     this.idleSinceMs = nowMs;
+  }
+
+  /** After a job: how long the next one has to wait. */
+  pauseMs(nowMs: number, windowMs: number): number {
+    if (nowMs >= this.#windowEndMs) {
+      this.#windowEndMs = nowMs + windowMs;
+      this.#jobs = 0;
+    }
+    this.#jobs += 1;
+    return this.#jobs < JOBS_PER_WINDOW ? 0 : this.#windowEndMs - nowMs;
   }
 
   /** There is something to be done that needs Redis. */
