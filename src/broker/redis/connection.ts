@@ -110,7 +110,9 @@ export class RedisConnection {
   async #connect(): Promise<void> {
     let client: Client | null = null;
     try {
-      client = newClient(this.#address, await masterOf(this.#address, CONNECT_TIMEOUT_MS));
+      const at = await masterOf(this.#address, CONNECT_TIMEOUT_MS);
+      if (this.#isStopped) return;
+      client = newClient(this.#address, at);
       this.#client = client;
       const made = client;
       // The library tells every listener that is there, and throws where there is none.
@@ -119,7 +121,8 @@ export class RedisConnection {
         client.connect().then(() => this.#events.prepare(made)),
         made,
       );
-      if (this.#client !== client || this.#isStopped) return;
+      // Ended while it was being made: nothing may come in by it any more.
+      if (this.#client !== client || this.#isStopped) return this.#destroy(client);
       this.#failures = 0;
       this.#sent = 0;
       this.#settled = 0;
