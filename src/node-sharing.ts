@@ -1,9 +1,21 @@
-import type { Broker, Deliver, RevocationStore, TicketStore } from "./broker/broker.ts";
+import type {
+  Broker,
+  ChangedElsewhere,
+  Deliver,
+  PermissionStore,
+  RevocationStore,
+  RevokedElsewhere,
+  TicketStore,
+} from "./broker/broker.ts";
 import { MemoryBroker } from "./broker/memory.ts";
+import { MemoryPermissions } from "./broker/memory-permissions.ts";
 import { MemoryRevocations } from "./broker/memory-revocations.ts";
 import { MemoryTickets } from "./broker/memory-tickets.ts";
 import { redisAddresses } from "./broker/redis/address.ts";
 import { RedisLink } from "./broker/redis/link.ts";
+import { RedisPermissions } from "./broker/redis-permissions.ts";
+import { RedisRevocations } from "./broker/redis-revocations.ts";
+import { RedisTickets } from "./broker/redis-tickets.ts";
 import { type Config, configured } from "./config.ts";
 import type { Clock } from "./observe/clock.ts";
 import type { Log } from "./observe/log.ts";
@@ -13,7 +25,8 @@ export interface Sharing {
   readonly broker: Broker;
   readonly tickets: TicketStore;
   readonly revocations: RevocationStore;
-  /** Connects; returns when the first attempts have ended, well or not. */
+  readonly permissions: PermissionStore;
+  /** Connects, and reads what was ordered before; returns when the first attempts have ended, well or not. */
   start(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -22,6 +35,8 @@ interface SharingPorts {
   readonly clock: Clock;
   readonly log: Log;
   readonly deliver: Deliver;
+  readonly onRevoked: (revoked: readonly RevokedElsewhere[]) => void;
+  readonly onPermissionsChanged: (changed: readonly ChangedElsewhere[]) => void;
 }
 
 /** Throws `ConfigError`. */
@@ -35,13 +50,15 @@ function alone(config: Config, { clock, deliver }: SharingPorts): Sharing {
     broker,
     tickets: new MemoryTickets(clock),
     revocations: new MemoryRevocations(clock),
+    permissions: new MemoryPermissions(clock),
     start: () => Promise.resolve(),
     stop: () => broker.stop(),
   };
 }
 
 /** Topics are spread over all addresses; what belongs to no topic is kept on the first. */
-function overRedis(config: Config, { clock, log, deliver }: SharingPorts): Sharing {
+function overRedis(config: Config, ports: SharingPorts): Sharing {
+  const { clock, log, deliver } = ports;
   const addresses = configured(() => {
     const known = redisAddresses(config.brokerUrl);
     if (known === null) throw new Error("BROKER_URL must be memory:// or addresses such as redis://host:6379/0");
@@ -55,18 +72,27 @@ function overRedis(config: Config, { clock, log, deliver }: SharingPorts): Shari
         report: ({ up, ...about }) => log[up ? "info" : "warn"]({ up, ...about }, "broker"),
       }),
   );
+  const [link] = links;
+  if (link === undefined) throw new Error("no address");
+  const shared = {
+    ...{ link, clock, nodeId: config.nodeId },
+    report: (fields: Readonly<Record<string, string | number>>) => log.warn(fields, "what nodes share"),
+  };
+  const revocations = new RedisRevocations({ ...shared, onRevoked: ports.onRevoked });
+  const permissions = new RedisPermissions({ ...shared, onChanged: ports.onPermissionsChanged });
   // Until the broker itself is here.
   const broker = new MemoryBroker(config, clock, deliver);
   return {
     broker,
-    tickets: new MemoryTickets(clock),
-    revocations: new MemoryRevocations(clock),
+    tickets: new RedisTickets(shared),
+    ...{ revocations, permissions },
     async start() {
-      await Promise.all(links.map((link) => link.start()));
+      await Promise.all(links.map((each) => each.start()));
+      await Promise.all([revocations.start(), permissions.start()]);
     },
     async stop() {
       await broker.stop();
-      for (const link of links) link.stop();
+      for (const each of links) each.stop();
     },
   };
 }

@@ -10,9 +10,11 @@ import { createBunEngine } from "./engine/bun.ts";
 import type { Engine } from "./engine/engine.ts";
 import { handlerOf } from "./engine-handler.ts";
 import { Addresses } from "./hub/address.ts";
+import { permissionsChangedElsewhere } from "./hub/changed-permissions.ts";
 import { Drain } from "./hub/drain.ts";
 import { Handshakes } from "./hub/handshakes.ts";
 import { Hub } from "./hub/hub.ts";
+import { revokedElsewhere } from "./hub/revoked-elsewhere.ts";
 import { apiOf, readinessOf } from "./node-api.ts";
 import { observe } from "./node-observation.ts";
 import { BY_ITSELF, type NodeParts } from "./node-parts.ts";
@@ -52,10 +54,15 @@ export async function startNode(config: Config, parts: NodeParts = {}): Promise<
   const addresses = configured(() => new Addresses(config, (peer) => log.warn({ peer }, UNNAMED_PROXY)));
   const accounts = config.accounts === "off" ? null : await openStore(config, clock);
   const embedding = parts.application?.({ config, clock, report }) ?? BY_ITSELF;
-  const sharing = sharingOf(config, { clock, log, deliver: (topic, message) => hub.deliver(topic, message) });
-  const { broker, revocations } = sharing;
+  const sharing = sharingOf(config, {
+    ...{ clock, log },
+    deliver: (topic, message) => hub.deliver(topic, message),
+    onRevoked: (revoked) => revokedElsewhere(hub, revoked),
+    onPermissionsChanged: (changed) => permissionsChangedElsewhere(hub, changed),
+  });
+  const { broker, revocations, permissions } = sharing;
   const tickets = new OneTimeTickets(sharing.tickets, clock);
-  const standing = { accounts, revocations, tickets };
+  const standing = { accounts, revocations, tickets, isKnown: () => revocations.ready && permissions.ready };
   const authenticator = embedding.authenticator(configured(() => authenticatorOf(config, clock, standing)));
 
   const hasAuthorizer = embedding.authorizer !== null || config.authorizerUrl !== null;
@@ -67,7 +74,7 @@ export async function startNode(config: Config, parts: NodeParts = {}): Promise<
     later: (run) => void setImmediate(run),
     authorizer: embedding.authorizer ?? hook,
     application: embedding.application,
-    ...{ access, broker, authenticator, revocations, audit, metrics, clock, report },
+    ...{ access, broker, authenticator, revocations, permissions, audit, metrics, clock, report },
   });
   bindGauges(hub);
   const drain = new Drain(config, hub, clock, (fields, message) => log.info(fields, message));
@@ -88,7 +95,10 @@ export async function startNode(config: Config, parts: NodeParts = {}): Promise<
     ...{ config, clock, accounts, authenticator, tickets, addresses, origins, metrics, audit, report, hub },
     readiness: () =>
       readinessOf(
-        { draining: !drain.isReady, broker: !broker.ready, keys: !authenticator.keysReady },
+        {
+          ...{ draining: !drain.isReady, broker: !broker.ready, keys: !authenticator.keysReady },
+          ...{ revocations: !revocations.ready, permissions: !permissions.ready },
+        },
         { audit: audit.failure !== null },
       ),
   });

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { removeFromTopic } from "../../src/hub/membership.ts";
 import { compileAccess, DEFAULT_ACCESS } from "../../src/access.ts";
 import { clearPermissions, setPermissions } from "../../src/hub/changed-permissions.ts";
-import type { PermissionChange } from "../../src/hub/overrides.ts";
+import type { PermissionChange } from "../../src/protocol/principal.ts";
 import { claims, signed } from "../auth/tokens.ts";
 import { BACKEND } from "../support/actor.ts";
 import { HeldAuthorizer } from "../support/authorizer.ts";

@@ -89,6 +89,7 @@ function folderOf(path: string): string {
 export function folderCycles(sources: Sources): string[] {
   const edges = new Map<string, Set<string>>();
   for (const [from, source] of sources) {
+    if (!/\.tsx?$/.test(from)) continue;
     for (const { path } of importsOf(source)) {
       const target = path.startsWith(".") ? posix.join(posix.dirname(from), path) : null;
       if (target === null || folderOf(target) === folderOf(from) || FOR_ALL.includes(target)) continue;
