@@ -102,7 +102,7 @@ export class Register<News> {
   async start(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     const cancel = this.#clock.after(FIRST_READ_MS, resolve);
-    await Promise.race([promise, this.#read().catch(() => undefined)]);
+    await Promise.race([promise, (this.#reading ?? this.#read()).catch(() => undefined)]);
     cancel();
   }
 
@@ -172,22 +172,24 @@ export class Register<News> {
     const { runId } = this.#link;
     let isWhole = !this.#isReady || runId !== this.#runId;
     let [after, epoch] = isWhole ? [0, ""] : [this.#cursor, this.#epoch];
+    let head = after;
     let seen = new Set<string>();
-    for (let restarts = 0; ;) {
+    for (let restarts = 0, isLast = false; !isLast;) {
       const page = await this.#keys.page(after);
-      if (after > 0 && (page.epoch !== epoch || page.head < after)) {
+      const isAnother = after > 0 && (page.epoch !== epoch || page.head < head);
+      if (isAnother && restarts >= MAX_RESTARTS) throw new ProtocolError("UNAVAILABLE");
+      if (isAnother) {
         restarts += 1;
-        if (restarts > MAX_RESTARTS) throw new ProtocolError("UNAVAILABLE");
-        [isWhole, after, seen] = [true, 0, new Set()];
+        [isWhole, after, head, seen] = [true, 0, 0, new Set()];
         continue;
       }
-      epoch = page.epoch;
+      [epoch, head, isLast] = [page.epoch, page.head, page.isLast];
       this.#take(page.entries, page.skipped, isWhole && this.#isReady ? seen : null);
       after = page.last ?? after;
-      if (page.isLast) break;
     }
     if (isWhole && this.#isReady) this.#findLost(seen);
-    [this.#runId, this.#epoch, this.#cursor, this.#isReady] = [runId, epoch, after, true];
+    // Not `after`: whoever else writes there could have put an entry behind all that are still to come.
+    [this.#runId, this.#epoch, this.#cursor, this.#isReady] = [runId, epoch, Math.min(after, head), true];
     if (this.#lost.size > 0) void this.#restore();
   }
 
