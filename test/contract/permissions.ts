@@ -92,7 +92,7 @@ export function permissionStoreContract({ name, start }: PermissionStoreContract
       expect([store.find("carl"), store.find("bob")]).toEqual([null, { ...AS_THE_TOKEN, roles: [] }]);
       expect(store.sweep()).toEqual(["carl"]);
       await started.pass(60_000);
-      expect([...store.sweep()].sort()).toEqual(["ada", "bob"]);
+      expect(store.sweep().toSorted()).toEqual(["ada", "bob"]);
       expect([store.size, store.sweep()]).toEqual([0, []]);
     });
 

@@ -20,7 +20,7 @@ describe.skipIf(REDIS.path === null)(`tickets in Redis${REDIS.skipReason}`, () =
   });
   afterAll(() => rig.stop());
 
-  async function node(bounds?: TicketBounds) {
+  async function started(bounds?: TicketBounds) {
     const link = rig.link();
     await link.start();
     return new RedisTickets({ link, report: (fields) => reports.push(fields) }, bounds);
@@ -31,7 +31,7 @@ describe.skipIf(REDIS.path === null)(`tickets in Redis${REDIS.skipReason}`, () =
     hasRealTime: true,
     async start(bounds) {
       await rig.clear();
-      return { store: await node(bounds), pass: (ms) => rig.ageTickets(ms) };
+      return { store: await started(bounds), pass: (ms) => rig.ageTickets(ms) };
     },
   });
 
@@ -40,7 +40,7 @@ describe.skipIf(REDIS.path === null)(`tickets in Redis${REDIS.skipReason}`, () =
     let two: RedisTickets;
 
     beforeEach(async () => {
-      [one, two] = [await node({ perUser: 3, total: 1_000 }), await node({ perUser: 3, total: 1_000 })];
+      [one, two] = [await started({ perUser: 3, total: 1_000 }), await started({ perUser: 3, total: 1_000 })];
     });
 
     test("are given out once: to one of fifty who ask both nodes at once", async () => {
@@ -52,8 +52,8 @@ describe.skipIf(REDIS.path === null)(`tickets in Redis${REDIS.skipReason}`, () =
     test("are counted by user over both", async () => {
       const ada = principal({ id: "ada" });
       const codes = [];
-      for (const [index, node] of [one, two, one, two].entries()) {
-        codes.push(await outcome(() => node.add(`d${index}`, ada, 30_000)));
+      for (const [index, store] of [one, two, one, two].entries()) {
+        codes.push(await outcome(() => store.add(`d${index}`, ada, 30_000)));
       }
       expect(codes).toEqual(["ok", "ok", "ok", "RATE_LIMITED"]);
       await two.take("d0");
@@ -101,20 +101,20 @@ describe.skipIf(REDIS.path === null)(`tickets in Redis${REDIS.skipReason}`, () =
     });
 
     test("are UNAVAILABLE, neither given out nor spent", async () => {
-      const store = await node();
+      const store = await started();
       await rig.redis.kill();
       expect(await outcome(() => store.add("d1", principal(), 30_000))).toBe("UNAVAILABLE");
       expect(await outcome(() => store.take("d1"))).toBe("UNAVAILABLE");
     });
 
     test("are UNAVAILABLE when it hangs", async () => {
-      const store = await node();
+      const store = await started();
       rig.redis.pause();
       expect(await outcome(() => store.take("d1"))).toBe("UNAVAILABLE");
     });
 
     test("are UNAVAILABLE when it is full, and the log says why", async () => {
-      const store = await node();
+      const store = await started();
       await rig.redis.command("CONFIG", "SET", "maxmemory", "1");
       expect(await outcome(() => store.add("d1", principal(), 30_000))).toBe("UNAVAILABLE");
       expect(reports).toEqual([{ store: "tickets", refused: "OOM" }]);

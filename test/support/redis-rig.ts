@@ -58,7 +58,7 @@ export class RedisRig {
 
   async keys(): Promise<string[]> {
     const keys: unknown = await this.redis.command("KEYS", "*");
-    return Array.isArray(keys) ? keys.map(String).sort() : [];
+    return Array.isArray(keys) ? keys.map(String).toSorted() : [];
   }
 
   async stop(): Promise<void> {
