@@ -105,13 +105,27 @@ export class RedisPermissions implements PermissionStore, Copy<ChangedElsewhere>
     // A Redis that took over has lost the newer order.
     if (known !== undefined && known.version > version) return { news: null, better: keep(userId, known) };
     if (this.#isOver(stored)) return { news: null, better: null };
-    const [into, out] =
-      stored.change === null ? [this.#cleared, this.#changed] : ([this.#changed, this.#cleared] as const);
-    if (!into.has(userId) && into.size >= this.#maxUsers) return null;
-    into.set(userId, { ...stored, version, text });
-    const isNews = out.delete(userId) || stored.change !== null;
+    const now = { ...stored, version, text };
+    const isNews = now.change === null ? this.#clear(userId, now) : this.#set(userId, now);
+    if (isNews === null) return null;
     const change = stored.change === null ? "cleared" : "set";
     return { news: isNews ? { userId, change, node: stored.node } : null, better: null };
+  }
+
+  /** Null when there is no room. Redis has a bound of its own; here what has ended takes a place until it is swept. */
+  #set(userId: string, now: Known): true | null {
+    if (!this.#changed.has(userId) && this.#changed.size >= 2 * this.#maxUsers) return null;
+    this.#cleared.delete(userId);
+    this.#changed.set(userId, now);
+    return true;
+  }
+
+  /** Whether it changes anything here. There is always room: the oldest goes, as it does in Redis. */
+  #clear(userId: string, now: Known): boolean {
+    const [oldest] = this.#cleared.keys();
+    if (oldest !== undefined && this.#cleared.size >= this.#maxUsers) this.#cleared.delete(oldest);
+    this.#cleared.set(userId, now);
+    return this.#changed.delete(userId);
   }
 
   *kept(): Generator<Kept, void> {
