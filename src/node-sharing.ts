@@ -2,6 +2,7 @@ import type {
   Broker,
   ChangedElsewhere,
   Deliver,
+  Lose,
   PermissionStore,
   RevocationStore,
   RevokedElsewhere,
@@ -13,6 +14,7 @@ import { MemoryRevocations } from "./broker/memory-revocations.ts";
 import { MemoryTickets } from "./broker/memory-tickets.ts";
 import { redisAddresses } from "./broker/redis/address.ts";
 import { RedisLink } from "./broker/redis/link.ts";
+import { RedisBroker } from "./broker/redis.ts";
 import { RedisPermissions } from "./broker/redis-permissions.ts";
 import { RedisRevocations } from "./broker/redis-revocations.ts";
 import { RedisTickets } from "./broker/redis-tickets.ts";
@@ -35,6 +37,7 @@ interface SharingPorts {
   readonly clock: Clock;
   readonly log: Log;
   readonly deliver: Deliver;
+  readonly lose: Lose;
   readonly onRevoked: (revoked: readonly RevokedElsewhere[]) => void;
   readonly onPermissionsChanged: (changed: readonly ChangedElsewhere[]) => void;
 }
@@ -58,7 +61,7 @@ function alone(config: Config, { clock, deliver }: SharingPorts): Sharing {
 
 /** Topics are spread over all addresses; what belongs to no topic is kept on the first. */
 function overRedis(config: Config, ports: SharingPorts): Sharing {
-  const { clock, log, deliver } = ports;
+  const { clock, log, deliver, lose } = ports;
   const addresses = configured(() => {
     const known = redisAddresses(config.brokerUrl);
     if (known === null) throw new Error("BROKER_URL must be memory:// or addresses such as redis://host:6379/0");
@@ -80,8 +83,7 @@ function overRedis(config: Config, ports: SharingPorts): Sharing {
   };
   const revocations = new RedisRevocations({ ...shared, onRevoked: ports.onRevoked });
   const permissions = new RedisPermissions({ ...shared, onChanged: ports.onPermissionsChanged });
-  // Until the broker itself is here.
-  const broker = new MemoryBroker(config, clock, deliver);
+  const broker = new RedisBroker(config, { links, clock, deliver, lose });
   return {
     broker,
     tickets: new RedisTickets(shared),

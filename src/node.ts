@@ -45,6 +45,7 @@ const UNNAMED_PROXY =
 const FLUSH_MS = 2_000;
 const HTTP_BODY_BYTES = 65_536;
 const OVERLOADED_RETRY_MS = 2_000;
+const BROKER_RETRY_MS = 2_000;
 const STDOUT = 1;
 
 export async function startNode(config: Config, parts: NodeParts = {}): Promise<RunningNode> {
@@ -57,6 +58,7 @@ export async function startNode(config: Config, parts: NodeParts = {}): Promise<
   const sharing = sharingOf(config, {
     ...{ clock, log },
     deliver: (topic, message) => hub.deliver(topic, message),
+    lose: (topic, position) => hub.lose(topic, position),
     onRevoked: (revoked) => revokedElsewhere(hub, revoked),
     onPermissionsChanged: (changed) => permissionsChangedElsewhere(hub, changed),
   });
@@ -88,6 +90,7 @@ export async function startNode(config: Config, parts: NodeParts = {}): Promise<
     warn: (fields, message) => log.warn(fields, message),
     admission() {
       if (drain.isRefusing) return new ProtocolError("DRAINING", { retryAfterMs: drain.retryAfterMs() });
+      if (!broker.ready) return new ProtocolError("UNAVAILABLE", { retryAfterMs: BROKER_RETRY_MS });
       return ticks.isOverloaded ? new ProtocolError("OVERLOADED", { retryAfterMs: OVERLOADED_RETRY_MS }) : null;
     },
   });

@@ -39,23 +39,41 @@ export interface History extends Position {
   readonly recovered: boolean;
 }
 
-/** Called for each message of a topic in the order of its offsets, on every node that has members there. */
+/** Called for each message of a topic in the order of its offsets, on every node that follows the topic. */
 export type Deliver = (topic: string, message: Positioned) => void;
+
+/** Called when messages up to a position can be had by nobody any more who follows the topic on this node: what comes next follows a hole. */
+export type Lose = (topic: string, position: Position) => void;
+
+/** A topic that somebody is about to be a member of, with the position behind which it has missed messages; null: it asks for none. */
+export interface Entrance {
+  readonly topic: string;
+  readonly since: Position | null;
+}
 
 export interface Broker {
   /** The name in the start line and the metrics: `memory`. */
   readonly name: string;
   /**
-   * Takes the message: gives it the next offset, keeps it where the topic has history, delivers it. Delivery on this node happens
-   * before the call returns (or its promise settles). A message with the identity of one of the last five minutes, in the same topic
+   * Takes the message: gives it the next offset, keeps it where the topic has history, delivers it to the nodes that follow it. A broker that
+   * answers at once has delivered it by then; of one that nodes share the answer may come earlier. A message with the identity of one of the last five minutes, in the same topic
    * and epoch, is not delivered again: the answer is the first one's position. Throws `MESSAGE_ID_REUSED` when the payload is another, and
    * `PUBLISH_FAILED` when the message was not taken.
    */
   publish(publication: Publication, keepsHistory: boolean): Position | Promise<Position>;
-  /** Where the topic's stream stands: the next message has `offset + 1`. */
+  /** Where the topic's stream stands: the next message has `offset + 1`. Rejects UNAVAILABLE. */
   position(topic: string): Position | Promise<Position>;
-  /** Everything after `since`, or the newest `limit` without it. */
+  /** Everything after `since`, or the newest `limit` without it. Rejects UNAVAILABLE. */
   history(topic: string, since: Position | null, limit: number): History | Promise<History>;
+  /**
+   * Follows the topics and calls `use` with what their new members are to be told: in the very moment where each history ends exactly at the
+   * message after which `deliver` goes on. Whoever is to go on following has called `follow` when `use` returns. Without a `since` a history
+   * is nothing but a position. Rejects UNAVAILABLE, and with what `use` throws.
+   */
+  enter<T>(entrances: readonly Entrance[], use: (histories: readonly History[]) => T | Promise<T>): T | Promise<T>;
+  /** From now on `deliver` is called for the topic, until `unfollow` was called as often. */
+  follow(topic: string): void;
+  unfollow(topic: string): void;
   /** Drops what is too old; called once a second. */
   sweep(): void;
   readonly ready: boolean;

@@ -1,6 +1,6 @@
 import type { Clock } from "../observe/clock.ts";
 import { ProtocolError } from "../protocol/codes.ts";
-import type { Broker, Deliver, History, Identity, Position, Publication } from "./broker.ts";
+import type { Broker, Deliver, Entrance, History, Identity, Position, Positioned, Publication } from "./broker.ts";
 import { type MessageIdBounds, MessageIds } from "./message-ids.ts";
 import { payloadHash } from "./payload-hash.ts";
 import type { StreamBounds } from "./stream.ts";
@@ -30,6 +30,8 @@ export interface MemoryBrokerBounds {
 }
 
 const MAX_STREAMS = 100_000;
+
+const NONE: readonly Positioned[] = [];
 
 /** Topics whose stream ended, remembered so that their next one gets another epoch. */
 const MAX_ENDED = 100_000;
@@ -131,6 +133,24 @@ export class MemoryBroker implements Broker {
     this.#bytes += stream.footprint - bytesBefore;
     return since === null ? stream.newest(limit) : stream.after(since, limit);
   }
+
+  enter<T>(entrances: readonly Entrance[], use: (histories: readonly History[]) => T | Promise<T>): T | Promise<T> {
+    const histories: History[] = [];
+    for (const { topic, since } of entrances) {
+      histories.push(since === null ? this.#standing(topic) : this.history(topic, since, Number.POSITIVE_INFINITY));
+    }
+    return use(histories);
+  }
+
+  #standing(topic: string): History {
+    const { offset, epoch } = this.position(topic);
+    return { offset, epoch, messages: NONE, recovered: true };
+  }
+
+  /** A node by itself is told of every message anyway. */
+  follow(): void {}
+
+  unfollow(): void {}
 
   sweep(): void {
     const nowMs = this.#clock.monotonic();

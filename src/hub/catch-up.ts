@@ -1,4 +1,4 @@
-import type { Position, Positioned } from "../broker/broker.ts";
+import type { History, Position, Positioned } from "../broker/broker.ts";
 import type { Around } from "../protocol/server-frames.ts";
 import type { Connection } from "./connection.ts";
 import type { Hub } from "./hub.ts";
@@ -42,28 +42,46 @@ async function sendMissed(hub: Hub, connection: Connection, { room, rest, positi
     // Others have their turn between two parts, however fast the client reads.
     await new Promise<void>((resolve) => hub.later(resolve));
   }
-  let reached = position;
-  for (;;) {
+  for (let reached: Position | null = position; reached !== null;) {
     if (isCongested(hub, connection)) await relieved(hub, connection);
     if (!isHeld(connection, room)) return;
     const answer = hub.broker.history(room.topic, reached, LIVE_BATCH);
-    // No await where nothing waits: a message published in between would be missed.
     const missed = answer instanceof Promise ? await answer : answer;
     if (!isHeld(connection, room)) return;
-    if (!missed.recovered) {
-      hub.endSlowConsumer(connection);
-      return;
-    }
-    if (missed.messages.length === 0) {
-      hub.rooms.goLive(connection, room);
-      return;
-    }
-    for (const message of missed.messages) {
-      if (isCongested(hub, connection)) break;
-      connection.socket.send(connection.codec.encodePositioned(message.body, message.offset, message.epoch));
-      reached = message;
-    }
+    if (missed.messages.length > 0 || !missed.recovered) reached = sendLive(hub, connection, missed, reached);
+    else reached = await goLive(hub, connection, room, reached);
   }
+}
+
+/** Where it was sent up to; null: it could not keep up and was ended. */
+function sendLive(hub: Hub, connection: Connection, missed: History, since: Position): Position | null {
+  if (!missed.recovered) {
+    hub.endSlowConsumer(connection);
+    return null;
+  }
+  let reached = since;
+  for (const message of missed.messages) {
+    if (isCongested(hub, connection)) break;
+    connection.socket.send(connection.codec.encodePositioned(message.body, message.offset, message.epoch));
+    reached = message;
+  }
+  return reached;
+}
+
+/** Into the topic itself, unless there is something to be sent before: null when it is there. */
+function goLive(
+  hub: Hub,
+  connection: Connection,
+  room: Room,
+  since: Position,
+): Position | null | Promise<Position | null> {
+  return hub.broker.enter([{ topic: room.topic, since }], ([missed]) => {
+    if (missed === undefined || !isHeld(connection, room)) return null;
+    const reached = sendLive(hub, connection, missed, since);
+    if (reached === null || reached.offset < missed.offset) return reached;
+    hub.rooms.goLive(connection, room);
+    return null;
+  });
 }
 
 /** Not any more once it was taken out of the topic, though it may be back in it by now: then it is live already. */

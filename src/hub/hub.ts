@@ -7,7 +7,7 @@ import { IsoTime } from "../observe/iso-time.ts";
 import type { Metrics } from "../observe/metrics.ts";
 import { ERRORS } from "../protocol/codes.ts";
 import type { MessageBody } from "../protocol/codec.ts";
-import { nameOf } from "../protocol/topic.ts";
+import { nameOf, placeOf } from "../protocol/topic.ts";
 import type { Application } from "./application.ts";
 import { AuditTrail } from "./audit-trail.ts";
 import { sweepPermissions } from "./changed-permissions.ts";
@@ -82,7 +82,7 @@ export class Hub {
     this.pending = new PendingPlaces(options);
     this.rooms = new Rooms({
       ...{ engine: ports.engine, counters: ports.metrics.counters, connections: this.connections, later: ports.later },
-      access: ports.access,
+      ...{ access: ports.access, broker: ports.broker },
     });
     this.users = new Users({
       maxConnectionsPerUser: options.maxConnectionsPerUser,
@@ -210,10 +210,11 @@ export class Hub {
     return room !== undefined && connection.rooms.includes(room) ? room : undefined;
   }
 
-  /** From now on the connection receives what is sent to its user. False: it did before. */
+  /** From now on the connection receives what is sent to its user. False: it did before. To be called within `Broker.enter`. */
   attachToUser(connection: Connection): boolean {
     const { user } = connection;
     if (user === null || user.connections.includes(connection)) return false;
+    if (user.connections.length === 0) this.broker.follow(USER_TOPIC + user.id);
     user.connections.push(connection);
     return true;
   }
@@ -224,6 +225,15 @@ export class Hub {
     this.rooms.deliver(topic, message);
   }
 
+  /** Everyone on this node who is in the topic is told that what comes next follows a hole. */
+  lose(topic: string, { offset, epoch }: Position): void {
+    const gap = { type: "gap", ...placeOf(topic), offset, epoch, timestamp: this.clock.now() } as const;
+    if (topic.startsWith(USER_TOPIC))
+      for (const connection of this.users.connectionsOf(nameOf(topic))) connection.send(gap);
+    const room = this.rooms.get(topic);
+    if (room !== undefined) this.rooms.announceNow(room, gap);
+  }
+
   /** Gives back whatever the connection holds of the limits. Safe to call twice. */
   release(connection: Connection): void {
     this.pending.leave(connection);
@@ -231,7 +241,10 @@ export class Hub {
     if (user === null) return;
     connection.user = null;
     const index = user.connections.indexOf(connection);
-    if (index !== -1) user.connections.splice(index, 1);
+    if (index !== -1) {
+      user.connections.splice(index, 1);
+      if (user.connections.length === 0) this.broker.unfollow(USER_TOPIC + user.id);
+    }
     this.users.release(user);
   }
 

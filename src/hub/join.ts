@@ -43,14 +43,15 @@ export function joinTopic(hub: Hub, connection: Connection, principal: Principal
   const { maxTopicsPerConnection: limit } = hub.options;
   const isNew = !isOwnTopic(principal, topic) && hub.joinedRoom(connection, topic) === undefined;
   if (isNew && isFull(connection, principal, limit)) throw new ProtocolError("TOPIC_LIMIT", { limit });
-  if (recover === undefined) {
-    const position = hub.broker.position(topic);
-    if (!(position instanceof Promise)) return finishJoin(hub, connection, principal, join, freshStart(position));
-    return position.then((known) => finishLater(hub, connection, join, freshStart(known)));
-  }
-  const history = hub.broker.history(topic, recover, Number.POSITIVE_INFINITY);
-  if (!(history instanceof Promise)) return finishJoin(hub, connection, principal, join, recoveryOf(history));
-  return history.then((known) => finishLater(hub, connection, join, recoveryOf(known)));
+  let isLater = false;
+  const entering = hub.broker.enter([{ topic, since: recover ?? null }], ([history]) => {
+    if (history === undefined) return;
+    const recovery = recover === undefined ? freshStart(history) : recoveryOf(history);
+    if (isLater) return finishLater(hub, connection, join, recovery);
+    return finishJoin(hub, connection, principal, join, recovery);
+  });
+  isLater = true;
+  return entering;
 }
 
 /** While the broker was asked, the user's permissions may have changed, or a grant may have ended: what may be read now decides. */

@@ -1,5 +1,5 @@
 import type { Access } from "../access.ts";
-import type { Positioned } from "../broker/broker.ts";
+import type { Broker, Positioned } from "../broker/broker.ts";
 import type { Engine, Frame } from "../engine/engine.ts";
 import type { Counters } from "../observe/metrics.ts";
 import type { Codec } from "../protocol/codec.ts";
@@ -67,6 +67,8 @@ export class Room {
 
 interface RoomsPorts {
   readonly engine: Pick<Engine, "publish">;
+  /** A room is followed for as long as it is there. */
+  readonly broker: Pick<Broker, "follow" | "unfollow">;
   readonly counters: Counters;
   readonly access: TopicRules;
   /** All of this node, for the moment in which a room becomes large. */
@@ -82,6 +84,7 @@ interface RoomsPorts {
 export class Rooms {
   readonly #rooms = new Map<string, Room>();
   readonly #engine: Pick<Engine, "publish">;
+  readonly #broker: Pick<Broker, "follow" | "unfollow">;
   readonly #counters: Counters;
   readonly #access: TopicRules;
   readonly #connections: Iterable<Connection>;
@@ -93,6 +96,7 @@ export class Rooms {
   constructor(ports: RoomsPorts) {
     this.#access = ports.access;
     this.#engine = ports.engine;
+    this.#broker = ports.broker;
     this.#counters = ports.counters;
     this.#connections = ports.connections;
     this.#turns = new Turns(ports.later);
@@ -111,13 +115,14 @@ export class Rooms {
     return this.#rooms.values();
   }
 
-  /** The room, made when nobody is in it yet: whoever asks joins it or calls `freeIfEmpty`. */
+  /** The room, made when nobody is in it yet: whoever asks joins it or calls `freeIfEmpty`. To be called within `Broker.enter`. */
   open(topic: string): Room {
     let room = this.#rooms.get(topic);
     if (room === undefined) {
       this.#serial += 1;
       room = new Room(topic, this.#access, this.#serial);
       this.#rooms.set(topic, room);
+      this.#broker.follow(topic);
     }
     return room;
   }
@@ -201,7 +206,8 @@ export class Rooms {
   }
 
   freeIfEmpty(room: Room): void {
-    if (room.members === 0 && (room.occupants === null || room.occupants.size === 0)) this.#rooms.delete(room.topic);
+    if (room.members > 0 || (room.occupants !== null && room.occupants.size > 0)) return;
+    if (this.#rooms.delete(room.topic)) this.#broker.unfollow(room.topic);
   }
 
   /** A message with its position, to all members. */
@@ -227,6 +233,17 @@ export class Rooms {
       if (framing.members === 0) continue;
       const encoded = framing.codec.encode(frame);
       this.#publish(framing, encoded);
+      sendToHeld(room, framing, encoded, null);
+      this.#count(framing);
+    }
+  }
+
+  /** A frame that belongs between the messages where it comes, to all members at once. */
+  announceNow(room: Room, frame: ServerFrame): void {
+    for (const framing of room.framings) {
+      if (framing.members === 0) continue;
+      const encoded = framing.codec.encode(frame);
+      this.#engine.publish(framing.nativeTopic, encoded);
       sendToHeld(room, framing, encoded, null);
       this.#count(framing);
     }

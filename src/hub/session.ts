@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import type { Position } from "../broker/broker.ts";
+import type { Entrance, Position } from "../broker/broker.ts";
 import type { CloseCode, ErrorCode } from "../protocol/codes.ts";
 import { ERRORS, ProtocolError } from "../protocol/codes.ts";
 import type { FrameId } from "../protocol/frames.ts";
@@ -104,17 +104,25 @@ export function greet(
 ): void | Promise<void> {
   const topics = automaticTopicsOf(principal);
   topics.push(...connection.topics);
-  const positions: Position[] = [];
-  for (const topic of topics) {
-    const position = hub.broker.position(topic);
-    if (position instanceof Promise) {
-      return Promise.all(topics.map((name) => Promise.resolve(hub.broker.position(name)))).then((known) =>
-        finishGreeting(hub, connection, principal, type, topics, known, id),
-      );
-    }
-    positions.push(position);
-  }
-  return finishGreeting(hub, connection, principal, type, topics, positions, id);
+  const greeting = hub.broker.enter(topics.map(standing), (positions) =>
+    finishGreeting(hub, connection, principal, type, topics, positions, id),
+  );
+  if (!(greeting instanceof Promise)) return greeting;
+  return greeting.catch((error: unknown) => endUngreeted(hub, connection, error, id));
+}
+
+/** The broker went away in between: a connection that was never greeted is nothing that a client could use. */
+function endUngreeted(hub: Hub, connection: Connection, failure: unknown, id: FrameId | undefined): void {
+  const isGreeted = connection.user?.connections.includes(connection) === true;
+  if (isGreeted) throw failure;
+  const error = asProtocolError(failure, hub.report);
+  if (connection.endpoint.refusesBy === "frame") return refuse(hub, connection, error, id);
+  hub.metrics.errors.add(error.code);
+  connection.close(closeCodeOf(error.code));
+}
+
+function standing(topic: string): Entrance {
+  return { topic, since: null };
 }
 
 function finishGreeting(
@@ -244,14 +252,19 @@ function answerRefresh(
   const kept = [USER_TOPIC + principal.id, ...connection.rooms.map((room) => room.topic)];
   const gained = automaticTopicsOf(principal).filter((topic) => !kept.includes(topic));
   if (answer === "auth_success") return greet(hub, connection, principal, "auth_success", id);
-  joinAll(hub, connection, principal, gained);
-  connection.send({
-    type: "auth_refreshed",
-    ...(id !== undefined && { id }),
-    expiresAt: principal.expiresAtMs,
-    kept,
-    lost,
-    gained,
-    timestamp: hub.clock.now(),
-  });
+  return hub.broker.enter(gained.map(standing), () =>
+    tellRefreshed(hub, connection, principal, { ...(id !== undefined && { id }), kept, lost: [...lost], gained }),
+  );
+}
+
+function tellRefreshed(
+  hub: Hub,
+  connection: Connection,
+  principal: Principal,
+  topics: { id?: FrameId; kept: string[]; lost: string[]; gained: string[] },
+): void {
+  if (connection.state !== "open") return;
+  joinAll(hub, connection, principal, topics.gained);
+  const { expiresAtMs: expiresAt } = principal;
+  connection.send({ type: "auth_refreshed", ...topics, expiresAt, timestamp: hub.clock.now() });
 }

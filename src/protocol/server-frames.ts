@@ -145,6 +145,7 @@ export const serverFrames = {
   ),
   unsubscribed: inOnePlace(frame("unsubscribed", { ...reply, ...place, code: unsubscribeCode, reason: text })),
   recovered: inOnePlace(frame("recovered", { ...place, messages, more: v.boolean() })),
+  gap: inOnePlace(frame("gap", { ...place, ...position })),
   history: inOnePlace(
     frame("history", { ...reply, ...place, messages, ...position, recovered: v.exactOptional(v.boolean()) }),
   ),

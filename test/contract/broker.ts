@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { until } from "../auth/tokens.ts";
 import { ProtocolError } from "../../src/protocol/codes.ts";
 import type { Broker, Deliver, Position, Positioned } from "../../src/broker/broker.ts";
 import type { MessageBody } from "../../src/protocol/codec.ts";
@@ -60,6 +61,15 @@ export function brokerContract({ name, start, skip = [] }: BrokerContract): void
     const publish = async (topic: string, text = "x", keeps = true) =>
       broker.publish({ topic, body: body(text), identity: null }, keeps);
 
+    const follow = async (topic: string): Promise<void> => {
+      await broker.enter([{ topic, since: null }], () => broker.follow(topic));
+    };
+    /** All that was delivered, once it is at least so many. */
+    const arrived = async (count: number) => {
+      await until(() => delivered.length >= count);
+      return delivered;
+    };
+
     beforeEach(() => begin());
     afterEach(() => broker.stop());
 
@@ -82,22 +92,41 @@ export function brokerContract({ name, start, skip = [] }: BrokerContract): void
       expect({ offset, epoch }).toEqual({ offset: 1, epoch: first.epoch });
     });
 
-    promise(
-      "delivers each message with its position, in the order of the offsets, before publish answers",
-      async () => {
-        for (const text of ["one", "two", "three"]) {
-          await publish("room:a", text);
-          expect(delivered.at(-1)?.message.body.json).toContain(text);
-        }
-        expect(offsets(delivered.map(({ message }) => message))).toEqual([1, 2, 3]);
-        expect(delivered.every(({ topic }) => topic === "room:a")).toBe(true);
-      },
-    );
+    promise("delivers each message of a followed topic with its position, in the order of the offsets", async () => {
+      await follow("room:a");
+      const taken: Position[] = [];
+      for (const text of ["one", "two", "three"]) taken.push(await publish("room:a", text));
+      const messages = (await arrived(3)).map(({ message }) => message);
+      expect(messages.map(({ offset, epoch }) => ({ offset, epoch }))).toEqual(
+        taken.map(({ offset, epoch }) => ({ offset, epoch })),
+      );
+      for (const [index, text] of ["one", "two", "three"].entries()) {
+        expect(messages[index]?.body).toEqual(body(text));
+      }
+      expect(delivered.every(({ topic }) => topic === "room:a")).toBe(true);
+    });
+
+    promise("delivers what a topic was followed for until it was unfollowed as often", async () => {
+      await follow("room:a");
+      await follow("room:a");
+      broker.unfollow("room:a");
+      await publish("room:a", "still");
+      expect(await arrived(1)).toHaveLength(1);
+      broker.unfollow("room:a");
+      await follow("room:b");
+      await publish("room:a", "no more");
+      await publish("room:b", "after it");
+      await until(() => delivered.at(-1)?.topic === "room:b");
+      await follow("room:a");
+      await publish("room:a", "again");
+      await until(() => delivered.at(-1)?.message.body.json.includes("again") === true);
+    });
 
     promise("delivers and counts messages of topics without history, and keeps none", async () => {
+      await follow("system:a");
       await publish("system:a", "x", false);
       expect((await publish("system:a", "x", false)).offset).toBe(2);
-      expect(delivered).toHaveLength(2);
+      expect(await arrived(2)).toHaveLength(2);
       expect((await broker.history("system:a", null, 10)).messages).toEqual([]);
     });
 
@@ -109,13 +138,14 @@ export function brokerContract({ name, start, skip = [] }: BrokerContract): void
     });
 
     promise("gives everything after a position, as it was delivered", async () => {
+      await follow("room:a");
       const first = await publish("room:a", "1");
       await publish("room:a", "2");
       await publish("room:a", "3");
       const history = await broker.history("room:a", first, 10);
       expect(offsets(history.messages)).toEqual([2, 3]);
       expect(history.messages.map((message) => message.body.json)).toEqual(
-        delivered.slice(1).map(({ message }) => message.body.json),
+        (await arrived(3)).slice(1).map(({ message }) => message.body.json),
       );
     });
 
@@ -200,6 +230,7 @@ export function brokerContract({ name, start, skip = [] }: BrokerContract): void
     });
 
     promise("a topic that ends leaves the epochs of others as they were", async () => {
+      await follow("room:b");
       const waiting = await broker.position("room:b");
       await publish("room:a");
       await started.pass(61 * MINUTE_MS);
@@ -221,17 +252,20 @@ export function brokerContract({ name, start, skip = [] }: BrokerContract): void
     };
 
     promise("takes a message that is sent again only once, and answers it with the first position", async () => {
+      await follow("room:a");
       const first = await send({});
       await publish("room:a");
       expect([await send({}), await send({})]).toEqual([first, first]);
-      expect(offsets(delivered.map(({ message }) => message))).toEqual([1, 2]);
+      expect(offsets((await arrived(2)).map(({ message }) => message))).toEqual([1, 2]);
       expect((await broker.position("room:a")).offset).toBe(2);
     });
 
     promise("takes 20 copies that are sent at once only once", async () => {
+      await follow("room:a");
       const answers = await Promise.all(Array.from({ length: 20 }, () => send({})));
       expect(new Set(answers.map(({ offset }) => offset))).toEqual(new Set([1]));
-      expect(delivered).toHaveLength(1);
+      await publish("room:a", "behind them");
+      expect(await arrived(2)).toHaveLength(2);
     });
 
     promise("knows a message id by its user and its topic", async () => {
@@ -239,14 +273,13 @@ export function brokerContract({ name, start, skip = [] }: BrokerContract): void
       expect((await send({ userId: "bob" })).offset).toBe(2);
       expect((await send({ topic: "room:b" })).offset).toBe(1);
       expect((await send({ messageId: "m2" })).offset).toBe(3);
-      expect(delivered).toHaveLength(4);
     });
 
     promise("refuses an id that was used for another message, and goes on knowing the first", async () => {
       const first = await send({ text: "yes" });
       expect(await codeOf({ text: "no" })).toBe("MESSAGE_ID_REUSED");
       expect(await send({ text: "yes" })).toEqual(first);
-      expect(delivered).toHaveLength(1);
+      expect((await broker.position("room:a")).offset).toBe(1);
     });
 
     promise("knows an id for five minutes, and takes it for a new one when they are long over", async () => {
@@ -263,7 +296,58 @@ export function brokerContract({ name, start, skip = [] }: BrokerContract): void
       const publication = { topic: "system:a", body: body("x"), identity };
       const [first, again] = [await broker.publish(publication, false), await broker.publish(publication, false)];
       expect(again.offset).toBe(first.offset);
-      expect(delivered).toHaveLength(1);
+      expect((await broker.position("system:a")).offset).toBe(1);
+    });
+
+    promise("calls whoever enters where its history ends and live delivery goes on, in one step", async () => {
+      await follow("room:a");
+      const before = await broker.position("room:a");
+      const sending = (async () => {
+        for (let n = 0; n < 300; n += 1) await publish("room:a", String(n));
+      })();
+      for (let n = 0; n < 100; n += 1) {
+        const since = delivered.at(-1)?.message ?? before;
+        await broker.enter([{ topic: "room:a", since }], ([history]) => {
+          const reached = delivered.at(-1)?.message ?? before;
+          expect(history).toMatchObject({ recovered: true, offset: reached.offset, epoch: reached.epoch });
+          const between = delivered.filter(({ message }) => message.offset > since.offset);
+          expect(history?.messages.map(({ offset }) => offset)).toEqual(between.map(({ message }) => message.offset));
+        });
+      }
+      await sending;
+    });
+
+    promise("enters several topics in one moment, and one that asks for nothing is told a position alone", async () => {
+      const first = await publish("room:a", "1");
+      await publish("room:a", "2");
+      const entered = await broker.enter(
+        [
+          { topic: "room:a", since: first },
+          { topic: "room:b", since: null },
+        ],
+        (histories) => histories,
+      );
+      expect(entered).toMatchObject([
+        { offset: 2, recovered: true },
+        { offset: 0, messages: [] },
+      ]);
+      expect(offsets(entered[0]?.messages ?? [])).toEqual([2]);
+    });
+
+    promise("tells whoever enters behind a hole that it is one", async () => {
+      const first = await publish("room:a");
+      for (let n = 0; n < 7; n += 1) await publish("room:a");
+      const entered = await broker.enter([{ topic: "room:a", since: first }], ([history]) => history);
+      expect(entered).toMatchObject({ recovered: false, messages: [], offset: 8 });
+    });
+
+    promise("answers what entering returned, and rejects with what it threw", async () => {
+      expect(await broker.enter([{ topic: "room:a", since: null }], () => "an answer")).toBe("an answer");
+      const failing = async () =>
+        broker.enter([{ topic: "room:a", since: null }], () => {
+          throw new ProtocolError("FORBIDDEN");
+        });
+      await expect(failing()).rejects.toMatchObject({ code: "FORBIDDEN" });
     });
 
     promise("after losing everything does not claim to recover what it cannot know", async () => {

@@ -44,7 +44,7 @@ describe("a fault behind a frame", () => {
     ["publish", { type: "publish", topic: "room:r", event: "note" }, /at publishEvent .*hub\/publishing/],
     ["history", { type: "history", roomSlug: "r" }, /hub\/history/],
     ["presence", { type: "presence", roomSlug: "r" }, /hub\/handlers/],
-    ["refresh", { type: "refresh", token: token({ sub: "ada", jti: "new" }) }, /at answerRefresh .*hub\/session/],
+    ["refresh", { type: "refresh", token: token({ sub: "ada", jti: "new" }) }, /at tellRefreshed .*hub\/session/],
   ] as const)("in %s is told as INTERNAL with an id, and the connection goes on", async (_type, frame, where) => {
     const ada = await node.member("ada", "r");
     clock.faultIn = where;

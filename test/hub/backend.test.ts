@@ -30,7 +30,10 @@ function late(broker: Broker): Broker {
   return {
     ...passing(broker),
     publish: (publication, keepsHistory) => Promise.resolve().then(() => broker.publish(publication, keepsHistory)),
-    position: (topic) => Promise.resolve(broker.position(topic)),
+    async enter(entrances, use) {
+      await Promise.resolve();
+      return broker.enter(entrances, use);
+    },
   };
 }
 
@@ -267,7 +270,8 @@ describe("subscribing a user", () => {
     let isAway = false;
     const { rig, backend } = rigWith({}, (broker) => ({
       ...passing(broker),
-      position: (topic) => (isAway ? Promise.reject(new ProtocolError("UNAVAILABLE")) : broker.position(topic)),
+      enter: (entrances, use) =>
+        isAway ? Promise.reject(new ProtocolError("UNAVAILABLE")) : broker.enter(entrances, use),
     }));
     const { connection } = rig.connect("u1");
     isAway = true;

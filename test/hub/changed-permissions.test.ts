@@ -164,7 +164,10 @@ describe("a change", () => {
     });
     const rig = new HubRig({}, (broker) => ({
       ...passing(broker),
-      position: (topic) => waits.then(() => broker.position(topic)),
+      enter: async (entrances, use) => {
+        await waits;
+        return broker.enter(entrances, use);
+      },
     }));
     const { connection, socket } = rig.connect("ada");
     void set(rig, "ada", { roles: ["guest"] });
@@ -179,7 +182,8 @@ describe("a change", () => {
     let waits: Promise<void> | null = null;
     const rig = new HubRig({}, (broker) => ({
       ...passing(broker),
-      position: (topic) => (waits === null ? broker.position(topic) : waits.then(() => broker.position(topic))),
+      enter: (entrances, use) =>
+        waits === null ? broker.enter(entrances, use) : waits.then(() => broker.enter(entrances, use)),
     }));
     const { connection, socket } = rig.connect("ada", undefined, MAY_TALK);
     waits = new Promise<void>((resolve) => {

@@ -383,10 +383,11 @@ describe("a join whose position the broker gives later", () => {
     const waiting: (() => void)[] = [];
     const rig = new HubRig({}, (broker) => ({
       ...passing(broker),
-      position: (topic) =>
-        topic.startsWith("wallet:")
-          ? new Promise((resolve) => waiting.push(() => resolve(broker.position(topic))))
-          : broker.position(topic),
+      async enter(entrances, use) {
+        const [first] = entrances;
+        if (first?.topic.startsWith("wallet:") === true) await new Promise<void>((resolve) => waiting.push(resolve));
+        return broker.enter(entrances, use);
+      },
     }));
     const ada = rig.connect("ada");
     rig.receive(ada.connection, { type: "subscribe", topic: "wallet:ada" });

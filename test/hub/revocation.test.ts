@@ -189,7 +189,10 @@ describe("a token that is revoked between its check and the greeting", () => {
     });
     const rig = new HubRig({}, (broker) => ({
       ...passing(broker),
-      position: (topic) => waits.then(() => broker.position(topic)),
+      enter: async (entrances, use) => {
+        await waits;
+        return broker.enter(entrances, use);
+      },
     }));
     const { socket, connection } = rig.connect("ada", undefined, issued({}));
     rig.receive(connection, { type: "join_room", roomSlug: "r" });

@@ -383,7 +383,7 @@ describe("a lost permission", () => {
 test("a broker that answers later changes none of this", async () => {
   const rig = new HubRig({}, (broker) => ({
     ...passing(broker),
-    position: async (topic) => broker.position(topic),
+    enter: async (entrances, use) => broker.enter(entrances, use),
     history: async (topic, since, limit) => broker.history(topic, since, limit),
   }));
   const ada = rig.connect("7", undefined, { topics: granted("read") });

@@ -59,6 +59,9 @@ export function passing(broker: Broker): Broker {
     publish: (publication, keepsHistory) => broker.publish(publication, keepsHistory),
     position: (topic) => broker.position(topic),
     history: (topic, since, limit) => broker.history(topic, since, limit),
+    enter: (entrances, use) => broker.enter(entrances, use),
+    follow: (topic) => broker.follow(topic),
+    unfollow: (topic) => broker.unfollow(topic),
     sweep: () => broker.sweep(),
     stop: () => broker.stop(),
   };

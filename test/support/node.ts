@@ -8,6 +8,7 @@ import type { NodeParts } from "../../src/node-parts.ts";
 import { startNode } from "../../src/node.ts";
 import type { UpgradeRequest } from "./http.ts";
 import { RawPeer } from "./peer.ts";
+import { HAS_SECOND_NODE, SecondNode, sharedBroker } from "./second-node.ts";
 
 export const SECRET = "kR7vQ2xW9mB4nT6yL1pZ8cF3hJ5gD0sA";
 
@@ -18,12 +19,14 @@ export class TestNode {
   readonly running: RunningNode;
   readonly #directory: string;
   readonly #peers: RawPeer[] = [];
+  readonly #second: SecondNode | null;
   #stopping: Promise<void> | null = null;
 
-  private constructor(running: RunningNode, directory: string) {
+  private constructor(running: RunningNode, directory: string, second: SecondNode | null) {
     this.running = running;
-    this.port = running.address.port;
-    this.url = running.address.url;
+    this.#second = second;
+    this.port = second?.port ?? running.address.port;
+    this.url = second === null ? running.address.url : `http://127.0.0.1:${second.port}`;
     this.#directory = directory;
   }
 
@@ -32,6 +35,7 @@ export class TestNode {
     settings: Record<string, string | null> = {},
     parts: Omit<NodeParts, "logTarget"> = {},
   ): Promise<TestNode> {
+    const isPair = HAS_SECOND_NODE && !("BROKER_URL" in settings) && !("UNIX_SOCKET" in settings);
     const directory = mkdtempSync(join(tmpdir(), "tautline-"));
     const given = {
       NODE_ENV: "test",
@@ -44,13 +48,17 @@ export class TestNode {
       DRAIN_MS: "100",
       // A machine that stalls for a moment must not turn a test's handshakes away.
       OVERLOAD_DELAY_MS: "60000",
+      ...(isPair && { BROKER_URL: await sharedBroker() }),
       ...settings,
     };
     const env: Record<string, string> = {};
     for (const [name, value] of Object.entries(given)) if (value !== null) env[name] = value;
     const { config } = loadConfig(env, (path) => readFileSync(path, "utf8"));
     const running = await startNode(config, { ...parts, logTarget: join(directory, "node.log") });
-    return new TestNode(running, directory);
+    const second = isPair
+      ? await SecondNode.start(config, { ...parts, logTarget: join(directory, "node-2.log") }, running.address.port)
+      : null;
+    return new TestNode(running, directory, second);
   }
 
   /** A TCP connection to the node, ended with it. */
@@ -132,7 +140,7 @@ export class TestNode {
 
   /** A second stop would wait again for logs that cannot be written. */
   #stopOnce(): Promise<void> {
-    this.#stopping ??= this.running.stop();
+    this.#stopping ??= Promise.all([this.running.stop(), this.#second?.stop()]).then(() => undefined);
     return this.#stopping;
   }
 }

@@ -57,6 +57,12 @@ export class TestRedis {
     this.#child = null;
   }
 
+  /** The same, without waiting: for the end of the process. */
+  killNow(): void {
+    this.#child?.kill("SIGKILL");
+    rmSync(this.#directory, { recursive: true, force: true });
+  }
+
   /** It keeps its connections and answers nothing. */
   pause(): void {
     this.#child?.kill("SIGSTOP");

@@ -154,12 +154,18 @@ export class RedisLink {
   }
 
   async #resubscribe(client: Client): Promise<void> {
-    const channels = [...this.#channels.keys()];
-    for (let from = 0; from < channels.length; from += CHANNELS_PER_COMMAND) {
-      await client.subscribe(channels.slice(from, from + CHANNELS_PER_COMMAND), this.#dispatch);
+    const subscribed = new Set<string>();
+    // More may be wanted while some are being subscribed.
+    for (let channels = this.#wanted(subscribed); channels.length > 0; channels = this.#wanted(subscribed)) {
+      for (const channel of channels) subscribed.add(channel);
+      await client.subscribe(channels, this.#dispatch);
     }
     this.#heardAtMs = this.#clock.monotonic();
     this.#probedAtMs = this.#heardAtMs;
+  }
+
+  #wanted(subscribed: ReadonlySet<string>): string[] {
+    return [...this.#channels.keys()].filter((channel) => !subscribed.has(channel)).slice(0, CHANNELS_PER_COMMAND);
   }
 
   readonly #dispatch = (message: string, channel: string): void => {

@@ -1,0 +1,66 @@
+-- keys: meta, stream
+-- args: run, lineage, sinceOffset, sinceEpoch, limit, size, bytes, historyMs, topicMs, touch
+-- Where a topic stands, and the messages behind a position, or the newest without one (an empty sinceEpoch). A limit of 0 asks for the position alone.
+-- Answers {offset, epoch, recovered, offset of a message, its kind, its body, …}; nothing but the first three unless it was recovered.
+
+local known = redis.call('HMGET', meta, 'lineage', 'generation', 'run', 'offset')
+local offset, epoch = tonumber(known[4] or 0)
+
+if not known[1] then
+  redis.call('HSET', meta, 'lineage', lineage, 'generation', 0, 'run', run)
+  epoch = lineage
+  touch = '1'
+else
+  local generation = tonumber(known[2])
+  if known[3] ~= run then
+    generation = generation + 1
+    redis.call('HSET', meta, 'generation', generation, 'run', run)
+  end
+  epoch = generation == 0 and known[1] or (known[1] .. '.' .. generation)
+end
+if touch == '1' then redis.call('PEXPIRE', meta, topicMs) end
+
+local answer = {string.format('%.0f', offset), epoch, 1}
+limit = tonumber(limit)
+if limit == 0 or (sinceEpoch == epoch and tonumber(sinceOffset) == offset) then return answer end
+if sinceEpoch ~= '' and (sinceEpoch ~= epoch or tonumber(sinceOffset) > offset) then
+  answer[3] = 0
+  return answer
+end
+
+local now = redis.call('TIME')
+local oldest = tonumber(now[1]) * 1000 + math.floor(tonumber(now[2]) / 1000) - tonumber(historyMs)
+local room = tonumber(bytes)
+
+local function isKept(entry)
+  room = room - #entry[2][4]
+  return tonumber(entry[2][6] or 0) > oldest
+end
+
+local entries = {}
+if sinceEpoch ~= '' then
+  entries = redis.call('XRANGE', stream, '(' .. sinceOffset .. '-0', '+')
+  local isWhole = #entries == offset - tonumber(sinceOffset) and #entries <= tonumber(size)
+  for _, entry in ipairs(entries) do isWhole = isKept(entry) and isWhole end
+  -- The newest is kept whatever its size is.
+  if not isWhole or (room < 0 and #entries > 1) then
+    answer[3] = 0
+    return answer
+  end
+else
+  local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', math.min(limit, tonumber(size)))
+  local count = 0
+  for index, entry in ipairs(newest) do
+    if not isKept(entry) or (room < 0 and index > 1) then break end
+    count = index
+  end
+  for index = count, 1, -1 do entries[#entries + 1] = newest[index] end
+end
+
+for index, entry in ipairs(entries) do
+  if index > limit then break end
+  answer[#answer + 1] = string.match(entry[1], '^%d+')
+  answer[#answer + 1] = entry[2][2]
+  answer[#answer + 1] = entry[2][4]
+end
+return answer

@@ -1,0 +1,65 @@
+-- keys: meta, stream, used
+-- args: channel, run, lineage, kind, body, keeps, size, bytes, historyMs, topicMs, usedMs, hash
+-- Takes one message: gives it the next offset, keeps it, tells every node that follows the topic. All of it or nothing.
+-- Answers {offset, epoch}; the error REUSED for an id that was used for another message.
+
+local known = redis.call('HMGET', meta, 'lineage', 'generation', 'run', 'offset', 'bytes')
+local offset, held = tonumber(known[4] or 0), tonumber(known[5] or 0)
+local epoch
+
+if not known[1] then
+  -- What is left of an earlier stream belongs to another epoch.
+  redis.call('DEL', stream)
+  redis.call('HSET', meta, 'lineage', lineage, 'generation', 0, 'run', run)
+  epoch = lineage
+else
+  local generation = tonumber(known[2])
+  if known[3] ~= run then
+    -- Another process of Redis: what the earlier one had acknowledged last may be gone, and no offset may mean two messages.
+    generation = generation + 1
+    redis.call('HSET', meta, 'generation', generation, 'run', run)
+  end
+  lineage = known[1]
+  epoch = generation == 0 and lineage or (lineage .. '.' .. generation)
+end
+
+if hash ~= '' then
+  local first = redis.call('GET', used)
+  if first then
+    local firstOffset, firstEpoch, firstHash = string.match(first, '^(%d+) (%S+) (%S+)$')
+    if firstEpoch and string.match(firstEpoch, '^[^.]+') == lineage and tonumber(firstOffset) <= offset then
+      if firstHash ~= hash then return redis.error_reply('REUSED the id of another message') end
+      return {firstOffset, firstEpoch}
+    end
+  end
+end
+
+offset = offset + 1
+local id = string.format('%.0f', offset)
+
+if keeps == '1' then
+  local now = redis.call('TIME')
+  redis.call('XADD', stream, id .. '-0', 'k', kind, 'b', body, 't', now[1] .. string.sub('00000' .. now[2], -6, -4))
+  redis.call('PEXPIRE', stream, historyMs)
+  local length = redis.call('XLEN', stream)
+  held = length == 1 and #body or held + #body
+  -- An eighth more than is read: trimming one by one costs more than the rest of this script.
+  local slack = 1.125
+  if length > size * slack or (held > bytes * slack and length > 1) then
+    local kept = redis.call('XRANGE', stream, '-', '+', 'COUNT', length - 1)
+    local from
+    for index, entry in ipairs(kept) do
+      if length <= tonumber(size) and held <= tonumber(bytes) then break end
+      held = held - #entry[2][4]
+      length = length - 1
+      from = index
+    end
+    if from then redis.call('XTRIM', stream, 'MINID', '=', string.format('%.0f', tonumber(string.match(kept[from][1], '^%d+')) + 1) .. '-0') end
+  end
+end
+
+redis.call('HSET', meta, 'offset', id, 'bytes', held)
+redis.call('PEXPIRE', meta, topicMs)
+if hash ~= '' then redis.call('SET', used, id .. ' ' .. epoch .. ' ' .. hash, 'PX', usedMs) end
+redis.call('PUBLISH', channel, '1' .. kind .. id .. ' ' .. epoch .. '\n' .. body)
+return {id, epoch}
