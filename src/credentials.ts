@@ -39,12 +39,14 @@ export async function openStore(config: Config, clock: Clock): Promise<Accounts>
 export interface Standing {
   readonly accounts: Pick<Accounts, "wasRemoved"> | null;
   readonly revocations: Revocations;
+  /** Whether this node knows what was ordered before it started: before, nobody can say who was turned away. */
+  readonly isKnown: () => boolean;
   readonly tickets: Tickets;
 }
 
 /** Throws an `Error` that names the setting when keys, secret or algorithms cannot be used. */
 export function authenticatorOf(config: Config, clock: Clock, standing: Standing): Authenticator {
-  const { accounts, revocations, tickets } = standing;
+  const { accounts, revocations, isKnown, tickets } = standing;
   const authenticator = createAuthenticator(
     {
       secret: config.jwtSecret,
@@ -65,6 +67,7 @@ export function authenticatorOf(config: Config, clock: Clock, standing: Standing
     clock,
   );
   return refusing(authenticator, (principal) => {
+    if (!isKnown()) throw new ProtocolError("UNAVAILABLE");
     return isRevoked(principal, revocations) || accounts?.wasRemoved(principal.id) === true;
   });
 }

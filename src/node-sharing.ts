@@ -1,15 +1,19 @@
 import type {
   Broker,
+  ChangedElsewhere,
   Deliver,
   Lose,
   Nodes,
+  PermissionStore,
   PresenceListener,
   PresenceStore,
   RevocationStore,
+  RevokedElsewhere,
   TicketStore,
 } from "./broker/broker.ts";
 import { MemoryBroker } from "./broker/memory.ts";
 import { MemoryNodes } from "./broker/memory-nodes.ts";
+import { MemoryPermissions } from "./broker/memory-permissions.ts";
 import { MemoryPresence } from "./broker/memory-presence.ts";
 import { MemoryRevocations } from "./broker/memory-revocations.ts";
 import { MemoryTickets } from "./broker/memory-tickets.ts";
@@ -18,6 +22,9 @@ import { RedisLink } from "./broker/redis/link.ts";
 import { RedisBroker } from "./broker/redis.ts";
 import { type NodeTimes, RedisNodes } from "./broker/redis-nodes.ts";
 import { RedisPresence } from "./broker/redis-presence.ts";
+import { RedisPermissions } from "./broker/redis-permissions.ts";
+import { RedisRevocations } from "./broker/redis-revocations.ts";
+import { RedisTickets } from "./broker/redis-tickets.ts";
 import { type Config, configured } from "./config.ts";
 import type { Clock } from "./observe/clock.ts";
 import type { Log } from "./observe/log.ts";
@@ -27,11 +34,12 @@ export interface Sharing {
   readonly broker: Broker;
   readonly tickets: TicketStore;
   readonly revocations: RevocationStore;
+  readonly permissions: PermissionStore;
   readonly nodes: Nodes;
   readonly presence: PresenceStore;
   /** What the way to the others is like now; read when somebody asks for metrics. */
   readonly bus: () => BusState;
-  /** Connects; returns when the first attempts have ended, well or not. */
+  /** Connects, and reads what was ordered before; returns when the first attempts have ended, well or not. */
   start(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -55,6 +63,8 @@ interface SharingPorts {
   readonly report: (error: unknown, correlationId: string) => void;
   /** For tests: other times than those of a node. */
   readonly nodeTimes: Partial<NodeTimes>;
+  readonly onRevoked: (revoked: readonly RevokedElsewhere[]) => void;
+  readonly onPermissionsChanged: (changed: readonly ChangedElsewhere[]) => void;
 }
 
 const NO_BUS: BusState = { roundTripMs: 0, commandsInFlight: 0, reconnects: 0, rejected: 0 };
@@ -73,16 +83,15 @@ function alone(config: Config, { clock, deliver }: SharingPorts): Sharing {
     nodes: new MemoryNodes(config.nodeId),
     presence: new MemoryPresence(),
     bus: () => NO_BUS,
+    permissions: new MemoryPermissions(clock),
     start: () => Promise.resolve(),
     stop: () => broker.stop(),
   };
 }
 
 /** Topics are spread over all addresses; what belongs to no topic is kept on the first. */
-function overRedis(
-  config: Config,
-  { clock, log, deliver, lose, report, nodeTimes, presence: listener }: SharingPorts,
-): Sharing {
+function overRedis(config: Config, ports: SharingPorts): Sharing {
+  const { clock, log, deliver, lose, report, nodeTimes, presence: listener } = ports;
   const addresses = configured(() => {
     const known = redisAddresses(config.brokerUrl);
     if (known === null) throw new Error("BROKER_URL must be memory:// or addresses such as redis://host:6379/0");
@@ -96,28 +105,34 @@ function overRedis(
         report: ({ up, ...about }) => log[up ? "info" : "warn"]({ up, ...about }, "broker"),
       }),
   );
+  const [link] = links;
+  if (link === undefined) throw new Error("BROKER_URL names no Redis");
+  const shared = {
+    ...{ link, clock, nodeId: config.nodeId },
+    report: (fields: Readonly<Record<string, string | number>>) => log.warn(fields, "what nodes share"),
+  };
+  const revocations = new RedisRevocations({ ...shared, onRevoked: ports.onRevoked });
+  const permissions = new RedisPermissions({ ...shared, onChanged: ports.onPermissionsChanged });
   const broker = new RedisBroker(config, { links, clock, deliver, lose });
-  const [first] = links;
-  if (first === undefined) throw new Error("BROKER_URL names no Redis");
   const warn = (fields: object, message: string): void => log.warn(fields, message);
-  const nodes = new RedisNodes(config.nodeId, first, { clock, warn, report }, nodeTimes);
+  const nodes = new RedisNodes(config.nodeId, link, { clock, warn, report }, nodeTimes);
   const presence = new RedisPresence({ links, nodes, clock, listener });
   return {
     broker,
-    tickets: new MemoryTickets(clock),
-    revocations: new MemoryRevocations(clock),
-    ...{ nodes, presence },
-    bus: () => busStateOf(links, nodes.rejected + presence.rejected),
+    tickets: new RedisTickets(shared),
+    ...{ revocations, permissions, nodes, presence },
+    bus: () => busStateOf(links, nodes.rejected + presence.rejected + broker.foreignMessages),
     async start() {
       await nodes.prepare();
-      await Promise.all(links.map((link) => link.start()));
+      await Promise.all(links.map((each) => each.start()));
+      await Promise.all([revocations.start(), permissions.start()]);
       await nodes.start();
     },
     async stop() {
       await presence.stop();
       await nodes.stop();
       await broker.stop();
-      for (const link of links) link.stop();
+      for (const each of links) each.stop();
     },
   };
 }

@@ -11,10 +11,12 @@ import type { Engine } from "./engine/engine.ts";
 import { handlerOf } from "./engine-handler.ts";
 import { Addresses } from "./hub/address.ts";
 import { Backend } from "./hub/backend.ts";
+import { permissionsChangedElsewhere } from "./hub/changed-permissions.ts";
 import { Drain } from "./hub/drain.ts";
 import { Everywhere } from "./hub/everywhere.ts";
 import { Handshakes } from "./hub/handshakes.ts";
 import { Hub } from "./hub/hub.ts";
+import { revokedElsewhere } from "./hub/revoked-elsewhere.ts";
 import { apiOf, readinessOf } from "./node-api.ts";
 import { observe } from "./node-observation.ts";
 import { BY_ITSELF, type NodeParts } from "./node-parts.ts";
@@ -62,10 +64,12 @@ export async function startNode(config: Config, parts: NodeParts = {}): Promise<
     deliver: (topic, message) => hub.deliver(topic, message),
     lose: (topic, position) => hub.lose(topic, position),
     presence: () => hub.presence,
+    onRevoked: (revoked) => revokedElsewhere(hub, revoked),
+    onPermissionsChanged: (changed) => permissionsChangedElsewhere(hub, changed),
   });
-  const { broker, revocations, presence } = sharing;
+  const { broker, revocations, permissions, presence } = sharing;
   const tickets = new OneTimeTickets(sharing.tickets, clock);
-  const standing = { accounts, revocations, tickets };
+  const standing = { accounts, revocations, tickets, isKnown: () => revocations.ready && permissions.ready };
   const authenticator = embedding.authenticator(configured(() => authenticatorOf(config, clock, standing)));
 
   const hasAuthorizer = embedding.authorizer !== null || config.authorizerUrl !== null;
@@ -77,7 +81,7 @@ export async function startNode(config: Config, parts: NodeParts = {}): Promise<
     later: (run) => void setImmediate(run),
     authorizer: embedding.authorizer ?? hook,
     application: embedding.application,
-    ...{ access, broker, presence, authenticator, revocations, audit, metrics, clock, report },
+    ...{ access, broker, presence, authenticator, revocations, permissions, audit, metrics, clock, report },
   });
   bindGauges(hub, sharing);
   const backend = new Backend(hub);
@@ -102,7 +106,10 @@ export async function startNode(config: Config, parts: NodeParts = {}): Promise<
     ...{ nodes: sharing.nodes, backend, everywhere },
     readiness: () =>
       readinessOf(
-        { draining: !drain.isReady, broker: !broker.ready, keys: !authenticator.keysReady },
+        {
+          ...{ draining: !drain.isReady, broker: !broker.ready, keys: !authenticator.keysReady },
+          ...{ revocations: !revocations.ready, permissions: !permissions.ready },
+        },
         { audit: audit.failure !== null },
       ),
   });

@@ -3,7 +3,7 @@ import { permissionNames, roleNames, topicGrants } from "../auth/claims.ts";
 import { MAX_TOKEN_LENGTH } from "../auth/jwt.ts";
 import type { Actor } from "../hub/audit-trail.ts";
 import type { Reach } from "../hub/changed-permissions.ts";
-import type { PermissionChange } from "../hub/overrides.ts";
+import type { PermissionChange } from "../protocol/principal.ts";
 import { compilePattern } from "../protocol/topic.ts";
 import { actorOf } from "./actor.ts";
 import { UserPath } from "./fields.ts";

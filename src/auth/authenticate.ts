@@ -41,14 +41,17 @@ export interface Shown {
 export interface Authenticator {
   /**
    * Who brought the credential. Synchronous when nothing waits: an HMAC token, or one seen before. Throws or rejects AUTH_FAILED,
-   * TOKEN_EXPIRED, FORBIDDEN (`isActive: false`), RATE_LIMITED with `retryAfterMs`, UNAVAILABLE (no keys, no ticket store).
+   * TOKEN_EXPIRED, FORBIDDEN (`isActive: false`), RATE_LIMITED with `retryAfterMs`, UNAVAILABLE (no keys, no ticket store, no revocations).
    *
    * `addressKey` is what failures are counted by: null counts and limits nothing. `shown` is for an application that checks tokens itself.
    */
   authenticate(credential: Credential, addressKey: string | null, shown?: Shown): Principal | Promise<Principal>;
   /** The same for the bare token of an `auth`, `refresh` or `subscribe` frame, or of an HTTP request. */
   verify(token: string, addressKey: string | null, shown?: Shown): Principal | Promise<Principal>;
-  /** Whether someone who was verified before would be turned away by now: the token was revoked, the account removed. */
+  /**
+   * Whether someone who was verified before would be turned away by now: the token was revoked, the account removed. Throws UNAVAILABLE while a node
+   * that has just started does not know it yet.
+   */
   isRefused(principal: Principal): boolean;
   /** To be called once a second: frees what is old, and fetches remote keys when they are due. */
   sweep(): void;

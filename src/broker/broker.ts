@@ -1,5 +1,5 @@
 import type { MessageBody } from "../protocol/codec.ts";
-import type { Principal } from "../protocol/principal.ts";
+import type { PermissionChange, Principal } from "../protocol/principal.ts";
 import type { WireUser } from "../protocol/server-frames.ts";
 
 /**
@@ -128,7 +128,7 @@ export interface PresenceStore {
 export interface TicketStore {
   /**
    * Keeps who the ticket stands for, for so long. Throws or rejects RATE_LIMITED with `retryAfterMs` while the user has as many open
-   * ones as it may, OVERLOADED when there is no room for more, UNAVAILABLE when the store is away.
+   * ones as it may, OVERLOADED when there is no room for more, UNAVAILABLE when the store is away. The bounds are those of all nodes together.
    */
   add(digest: string, holder: Principal, lifeMs: number): void | Promise<void>;
   /**
@@ -152,16 +152,25 @@ export interface Revocation {
   readonly untilMs: number;
 }
 
+/** One that another node ordered; or this one, when it could not tell that the order was taken. */
+export interface RevokedElsewhere extends Revocation {
+  /** The id of the node. */
+  readonly node: string;
+}
+
 export interface RevocationStore {
   /**
-   * From its return, or the end of its promise, on `find` knows it. Two of the same kind and value become one that means the tokens of
-   * both. Throws or rejects OVERLOADED when there is no room for another, UNAVAILABLE when it cannot be kept.
+   * From its return, or the end of its promise, on `find` knows it; on other nodes as soon as they are told. Two of the same kind and value become
+   * one that means the tokens of both. Throws or rejects OVERLOADED when there is no room for another, UNAVAILABLE when nobody says that it
+   * is kept: it may be all the same.
    */
   add(revocation: Revocation): void | Promise<void>;
   /** Never waits, since it is asked about every token: a store that nodes share has a copy on each of them. Null when it is past its end. */
   find(kind: RevocationKind, value: string): Revocation | null;
   /** Revocations that are kept, with those that are past their end and not swept yet. */
   readonly size: number;
+  /** False at the start of a node, until it knows what was ordered before. */
+  readonly ready: boolean;
   /** Drops what is past its end; called once a second. */
   sweep(): void;
 }
@@ -204,4 +213,31 @@ export interface Nodes {
   ask(question: string, body: unknown): Answers | Promise<Answers>;
   /** What this node answers. Throws when somebody answers that question already. */
   answer(question: string, handle: AnswerHandler): void;
+}
+
+/** A change that another node ordered; or this one, when it could not tell that the order was taken. */
+export interface ChangedElsewhere {
+  readonly userId: string;
+  readonly change: "set" | "cleared";
+  /** The id of the node. */
+  readonly node: string;
+}
+
+/** Users of whom the backend says something else than their tokens, each for a day. */
+export interface PermissionStore {
+  /**
+   * Instead of any earlier change: from its return, or the end of its promise, on `find` knows it; on other nodes as soon as they are told. Throws or
+   * rejects OVERLOADED when there is no room for another user, UNAVAILABLE when nobody says that it is kept: it may be all the same.
+   */
+  set(userId: string, change: PermissionChange): void | Promise<void>;
+  /** As `set`, without OVERLOADED. */
+  clear(userId: string): void | Promise<void>;
+  /** Never waits. The same object until something else is said of the user; null: nothing is, or not any more. */
+  find(userId: string): PermissionChange | null;
+  /** Users who have one. 0 while nothing is changed. */
+  readonly size: number;
+  /** False at the start of a node, until it knows what was ordered before. */
+  readonly ready: boolean;
+  /** Drops what has held for its day, and says whose it was; called once a second. */
+  sweep(): readonly string[];
 }

@@ -2,12 +2,13 @@ import type { Clock } from "../observe/clock.ts";
 import { ProtocolError } from "../protocol/codes.ts";
 import type { Revocation, RevocationKind, RevocationStore } from "./broker.ts";
 
-const MAX_REVOCATIONS = 1_000_000;
+export const MAX_REVOCATIONS = 1_000_000;
 /** Looked at in one sweep: all of a million in one turn would hold up every connection. */
 const SWEPT_AT_ONCE = 2_000;
 
 /** The revocations of one node, in its memory. */
 export class MemoryRevocations implements RevocationStore {
+  readonly ready = true;
   readonly #maxRevocations: number;
   readonly #clock: Clock;
   readonly #byKind: Readonly<Record<RevocationKind, Map<string, Revocation>>> = {
@@ -16,7 +17,7 @@ export class MemoryRevocations implements RevocationStore {
     sub: new Map(),
   };
   /** Where the next sweep goes on. */
-  #walk = this.#all();
+  #walk = this.all();
 
   constructor(clock: Clock, maxRevocations = MAX_REVOCATIONS) {
     this.#clock = clock;
@@ -32,7 +33,7 @@ export class MemoryRevocations implements RevocationStore {
     const { kind, value } = revocation;
     const known = this.find(kind, value);
     if (known === null && this.size >= this.#maxRevocations) {
-      this.#walk = this.#all();
+      this.#walk = this.all();
       this.#drop(this.#maxRevocations);
       if (this.size >= this.#maxRevocations) throw new ProtocolError("OVERLOADED");
     }
@@ -54,7 +55,7 @@ export class MemoryRevocations implements RevocationStore {
     for (let seen = 0; seen < count; seen += 1) {
       const next = this.#walk.next();
       if (next.done === true) {
-        this.#walk = this.#all();
+        this.#walk = this.all();
         return;
       }
       const { kind, value } = next.value;
@@ -62,7 +63,8 @@ export class MemoryRevocations implements RevocationStore {
     }
   }
 
-  *#all(): Generator<Revocation, void> {
+  /** With those that are past their end and not swept yet. */
+  *all(): Generator<Revocation, void> {
     for (const revocations of Object.values(this.#byKind)) yield* revocations.values();
   }
 }
@@ -71,7 +73,8 @@ function isOver({ untilMs }: Revocation, nowMs: number): boolean {
   return nowMs >= untilMs;
 }
 
-function both(known: Revocation, added: Revocation): Revocation {
+/** One that means the tokens of both. */
+export function both(known: Revocation, added: Revocation): Revocation {
   const isForAll = known.issuedBeforeMs === null || added.issuedBeforeMs === null;
   return {
     ...added,

@@ -8,7 +8,7 @@ export interface TicketBounds {
   readonly total: number;
 }
 
-const TICKET_BOUNDS: TicketBounds = { perUser: 20, total: 100_000 };
+export const TICKET_BOUNDS: TicketBounds = { perUser: 20, total: 100_000 };
 
 interface Ticket {
   readonly holder: Principal;

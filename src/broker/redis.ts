@@ -131,6 +131,8 @@ export class RedisBroker implements Broker {
   }
 
   stop(): Promise<void> {
+    // What is on its way yet is delivered to nobody.
+    for (const topic of this.#topics.keys()) this.#streams.linkOf(topic).unsubscribe(this.#streams.channelOf(topic));
     this.#topics.clear();
     return Promise.resolve();
   }

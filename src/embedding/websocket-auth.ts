@@ -30,6 +30,7 @@ const SETTINGS = [
 const NOTHING_ISSUED: Standing = {
   accounts: null,
   revocations: { size: 0, find: () => null },
+  isKnown: () => true,
   tickets: { redeem: () => null, sweep: () => undefined },
 };
 

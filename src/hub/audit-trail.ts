@@ -20,6 +20,9 @@ export interface Actor {
   readonly userAgent: string | null;
 }
 
+/** Nobody asked this node: it does its part of an order that another one got, or what time brings. */
+export const NODE: Actor = { by: "node", userId: null, address: null, userAgent: null };
+
 type About = Readonly<Record<string, string | number>>;
 
 /** What is said about a credential, rather than about the place where it was shown. */

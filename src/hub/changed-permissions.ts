@@ -1,6 +1,7 @@
-import type { Actor } from "./audit-trail.ts";
+import type { ChangedElsewhere } from "../broker/broker.ts";
+import type { PermissionChange } from "../protocol/principal.ts";
+import { type Actor, NODE } from "./audit-trail.ts";
 import type { Hub } from "./hub.ts";
-import type { PermissionChange } from "./overrides.ts";
 import { recheck } from "./recheck.ts";
 
 /** What the backend changes of a user's permissions (docs/protocol.md, "Revocation and changed permissions"). */
@@ -14,7 +15,8 @@ export interface Reach {
 
 /**
  * From its return on the user may do what the change says, on live connections and on later ones, until it is cleared or a day has
- * passed. The answer is a promise only while the authorizer is asked. Throws OVERLOADED when too many users have changed permissions.
+ * passed. The answer is a promise only while the authorizer is asked, or a store that nodes share. Throws or rejects OVERLOADED when too many users
+ * have changed permissions, UNAVAILABLE when nobody says that the order was taken: when it was, it is carried out as those of other nodes are.
  */
 export function setPermissions(
   hub: Hub,
@@ -22,32 +24,50 @@ export function setPermissions(
   change: PermissionChange,
   actor: Actor,
 ): Reach | Promise<Reach> {
-  hub.overrides.set(userId, change, hub.clock.monotonic());
-  return settle(hub, userId, "set", actor);
+  const kept = hub.permissions.set(userId, change);
+  return kept instanceof Promise
+    ? kept.then(() => settle(hub, userId, "set", actor))
+    : settle(hub, userId, "set", actor);
 }
 
-/** From its return on the user may do again what its tokens say. */
+/** From its return on the user may do again what its tokens say. Throws or rejects as `setPermissions`, without OVERLOADED. */
 export function clearPermissions(hub: Hub, userId: string, actor: Actor): Reach | Promise<Reach> {
-  hub.overrides.delete(userId);
-  return settle(hub, userId, "cleared", actor);
+  const kept = hub.permissions.clear(userId);
+  return kept instanceof Promise
+    ? kept.then(() => settle(hub, userId, "cleared", actor))
+    : settle(hub, userId, "cleared", actor);
 }
 
-const AGE: Actor = { by: "node", userId: null, address: null, userAgent: null };
+/** The part of this node in what others ordered: their store has told the one here already. */
+export function permissionsChangedElsewhere(hub: Hub, changed: readonly ChangedElsewhere[]): void {
+  for (const { userId, change, node } of changed) settleLater(hub, userId, change, { orderedOn: node });
+}
 
 /** Ends the changes that have held for a day. */
 export function sweepPermissions(hub: Hub): void {
-  for (const userId of hub.overrides.expire(hub.clock.monotonic())) {
-    const settled = settle(hub, userId, "ended", AGE);
-    if (settled instanceof Promise) settled.catch((error: unknown) => hub.report(error, crypto.randomUUID()));
-  }
+  for (const userId of hub.permissions.sweep()) settleLater(hub, userId, "ended");
 }
 
-function settle(hub: Hub, userId: string, change: "set" | "cleared" | "ended", actor: Actor): Reach | Promise<Reach> {
+type Change = "set" | "cleared" | "ended";
+
+/** Nobody waits for it. */
+function settleLater(hub: Hub, userId: string, change: Change, about: Readonly<Record<string, string>> = {}): void {
+  const settled = settle(hub, userId, change, NODE, about);
+  if (settled instanceof Promise) settled.catch((error: unknown) => hub.report(error, crypto.randomUUID()));
+}
+
+function settle(
+  hub: Hub,
+  userId: string,
+  change: Change,
+  actor: Actor,
+  about: Readonly<Record<string, string>> = {},
+): Reach | Promise<Reach> {
   const reached = recheckUser(hub, userId);
   const audit = (reach: Reach): Reach => {
     // `lost` is the audit's own name, for records that are missing.
     const { connections, lost: topicsLost } = reach;
-    hub.trail.commanded("permissions.changed", actor, { ofUser: userId, change, connections, topicsLost });
+    hub.trail.commanded("permissions.changed", actor, { ofUser: userId, change, connections, topicsLost, ...about });
     return reach;
   };
   return reached instanceof Promise ? reached.then(audit) : audit(reached);

@@ -1,6 +1,6 @@
 import type { Access } from "../access.ts";
 import type { Authenticator } from "../auth/authenticate.ts";
-import type { Broker, Identity, Position, Positioned, RevocationStore } from "../broker/broker.ts";
+import type { Broker, Identity, PermissionStore, Position, Positioned, RevocationStore } from "../broker/broker.ts";
 import type { Socket } from "../engine/engine.ts";
 import type { Clock } from "../observe/clock.ts";
 import { IsoTime } from "../observe/iso-time.ts";
@@ -40,7 +40,8 @@ export class Hub {
   readonly access: Access;
   readonly authenticator: Authenticator;
   readonly revocations: RevocationStore;
-  readonly overrides = new Overrides();
+  readonly permissions: PermissionStore;
+  readonly overrides: Overrides;
   readonly metrics: Metrics;
   readonly clock: Clock;
   readonly report: (error: unknown, correlationId: string) => void;
@@ -69,6 +70,8 @@ export class Hub {
     this.access = ports.access;
     this.authenticator = ports.authenticator;
     this.revocations = ports.revocations;
+    this.permissions = ports.permissions;
+    this.overrides = new Overrides(ports.permissions);
     this.metrics = ports.metrics;
     this.clock = ports.clock;
     this.report = ports.report;

@@ -1,6 +1,6 @@
 import type { Access } from "../access.ts";
 import type { Authenticator } from "../auth/authenticate.ts";
-import type { Broker, PresenceStore, RevocationStore } from "../broker/broker.ts";
+import type { Broker, PermissionStore, PresenceStore, RevocationStore } from "../broker/broker.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Audit } from "../observe/audit.ts";
 import type { Clock } from "../observe/clock.ts";
@@ -38,6 +38,7 @@ export interface HubPorts {
   readonly authenticator: Authenticator;
   /** What the authenticator refuses by. */
   readonly revocations: RevocationStore;
+  readonly permissions: PermissionStore;
   readonly audit: Audit;
   readonly metrics: Metrics;
   readonly clock: Clock;

@@ -19,7 +19,7 @@ export interface RevocationOrder {
 }
 
 export interface Revoked {
-  /** Connections that were closed. */
+  /** Connections of this node that were closed: others close theirs when they are told. */
   readonly closed: number;
 }
 
@@ -28,7 +28,8 @@ const LONGEST_LIFE_MS = 365 * 86_400_000;
 
 /**
  * From its return, or the end of its promise, on the tokens open nothing any more, and the connections that live by them are closed.
- * Throws or rejects OVERLOADED or UNAVAILABLE when the revocation cannot be kept: then nothing has happened.
+ * Throws or rejects OVERLOADED when there is no room for the revocation, then nothing has happened; and UNAVAILABLE when nobody says that it was
+ * taken: when it was, it is carried out as those of other nodes are (revoked-elsewhere.ts).
  */
 export function revoke(hub: Hub, order: RevocationOrder, actor: Actor): Revoked | Promise<Revoked> {
   const { kind, value } = order;
@@ -86,7 +87,7 @@ function isOf(bearer: Principal, kind: RevocationKind, value: string): boolean {
 function closeRevoked(hub: Hub, { kind, value }: RevocationOrder, actor: Actor): Revoked {
   const revoked = liveOf(hub, kind, value).filter(({ bearer }) => hub.authenticator.isRefused(bearer));
   for (const { connection } of revoked) connection.close(4003, "REVOKED");
-  withdrawGrants(hub, kind, value);
+  withdrawGrants(hub, (token) => isOf(token, kind, value));
   const [first] = revoked;
   const ofUser = kind === "sub" ? value : first?.bearer.id;
   hub.trail.commanded("token.revoked", actor, {
@@ -97,12 +98,10 @@ function closeRevoked(hub: Hub, { kind, value }: RevocationOrder, actor: Actor):
 }
 
 /** A second token that was shown for a single topic carries no connection: only what it granted ends. */
-function withdrawGrants(hub: Hub, kind: RevocationKind, value: string): void {
+export function withdrawGrants(hub: Hub, isNamed: (token: Principal) => boolean): void {
   for (const connection of hub.connections) {
     if (connection.grants === null || connection.state !== "open") continue;
-    const topics = connection.grants.withdraw((token) => {
-      return isOf(token, kind, value) && hub.authenticator.isRefused(token);
-    });
+    const topics = connection.grants.withdraw((token) => isNamed(token) && hub.authenticator.isRefused(token));
     freeIfEmpty(connection);
     const lost = loseForbidden(hub, connection, topics, "REVOKED");
     if (lost instanceof Promise) lost.catch((error: unknown) => hub.report(error, connection.id));

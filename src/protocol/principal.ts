@@ -25,6 +25,14 @@ export interface Principal {
   readonly sid: string | null;
 }
 
+/** What the backend says of a user instead of its tokens; null: as the token says. */
+export interface PermissionChange {
+  readonly roles: readonly string[] | null;
+  readonly permissions: readonly string[] | null;
+  /** Topic pattern → actions. */
+  readonly topics: ReadonlyMap<string, readonly GrantedAction[]> | null;
+}
+
 /** Until when a token is accepted, wall clock: its end, by which clocks may differ. Infinite when it has none. */
 export function acceptedUntilMs({ expiresAtMs }: Pick<Principal, "expiresAtMs">, clockToleranceS: number): number {
   return (expiresAtMs ?? Number.POSITIVE_INFINITY) + clockToleranceS * 1_000;

@@ -55,7 +55,7 @@ describe("PUT and DELETE /api/users/{id}/permissions", () => {
     using rig = await Rig.open();
     const response = await call(rig, "PUT", "ada", body);
     expect([response.status, await response.json()]).toMatchObject([400, { code: "BAD_REQUEST" }]);
-    expect(rig.hub.hub.overrides.size).toBe(0);
+    expect(rig.hub.hub.permissions.size).toBe(0);
   });
 
   test.each(["a%20b", "%", "a".repeat(129), "%00"])("refuse the id %s as a bad request", async (id) => {
@@ -67,6 +67,6 @@ describe("PUT and DELETE /api/users/{id}/permissions", () => {
     using rig = await Rig.open();
     expect((await call(rig, "PUT", "root", { roles: ["admin"] }, "user")).status).toBe(403);
     expect((await call(rig, "DELETE", "root", undefined, "user")).status).toBe(403);
-    expect(rig.hub.hub.overrides.size).toBe(0);
+    expect(rig.hub.hub.permissions.size).toBe(0);
   });
 });

@@ -1,9 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import { removeFromTopic } from "../../src/hub/membership.ts";
 import { compileAccess, DEFAULT_ACCESS } from "../../src/access.ts";
-import { clearPermissions, setPermissions } from "../../src/hub/changed-permissions.ts";
-import type { PermissionChange } from "../../src/hub/overrides.ts";
-import { claims, signed } from "../auth/tokens.ts";
+import { clearPermissions, permissionsChangedElsewhere, setPermissions } from "../../src/hub/changed-permissions.ts";
+import type { PermissionChange } from "../../src/protocol/principal.ts";
+import { ProtocolError } from "../../src/protocol/codes.ts";
+import { claims, outcome, signed } from "../auth/tokens.ts";
 import { BACKEND } from "../support/actor.ts";
 import { HeldAuthorizer } from "../support/authorizer.ts";
 import { HubRig, passing } from "../support/hub.ts";
@@ -287,5 +288,48 @@ describe("where an authorizer decides", () => {
     authorizer.answerAll(() => false);
     expect(await reach).toEqual({ connections: 1, lost: 0 });
     expect(socket.take()).toMatchObject([{ type: "unsubscribed", topic: "doc:1", code: "OK" }]);
+  });
+});
+
+describe("a change that another node was told", () => {
+  test("holds for this one's connections at once, and is audited here with the node that was told", () => {
+    const rig = new HubRig();
+    const ada = talking(rig, "ada");
+    const bob = talking(rig, "bob");
+    void rig.hub.permissions.set("ada", { ...AS_THE_TOKEN, roles: [] });
+    permissionsChangedElsewhere(rig.hub, [{ userId: "ada", change: "set", node: "node-2" }]);
+    expect(ada.socket.take()).toMatchObject([
+      { type: "user_joined" },
+      { type: "user_joined" },
+      { type: "unsubscribed", topic: "conversation:1", code: "FORBIDDEN" },
+    ]);
+    expect(bob.connection.rooms).toHaveLength(2);
+    void rig.hub.permissions.clear("ada");
+    permissionsChangedElsewhere(rig.hub, [{ userId: "ada", change: "cleared", node: "node-2" }]);
+    expect(ada.connection.principal).toBe(ada.connection.bearer);
+    expect(rig.audit.filter(({ event }) => event === "permissions.changed").map(({ about }) => about)).toEqual([
+      { by: "node", ofUser: "ada", change: "set", connections: 1, topicsLost: 1, orderedOn: "node-2" },
+      { by: "node", ofUser: "ada", change: "cleared", connections: 1, topicsLost: 0, orderedOn: "node-2" },
+    ]);
+  });
+
+  test("is carried out when its store has taken it, and not at all when it has not", async () => {
+    const rig = new HubRig();
+    const { connection } = talking(rig, "ada");
+    const { permissions } = rig.hub;
+    const kept = Promise.withResolvers<void>();
+    Object.defineProperty(rig.hub, "permissions", {
+      value: {
+        set: (id: string, change: PermissionChange) => kept.promise.then(() => permissions.set(id, change)),
+        clear: () => Promise.reject(new ProtocolError("UNAVAILABLE")),
+      },
+    });
+    expect(await outcome(() => clearPermissions(rig.hub, "ada", BACKEND))).toBe("UNAVAILABLE");
+    const reached = set(rig, "ada", { roles: [] });
+    expect(connection.rooms).toHaveLength(2);
+    expect(rig.audit.filter(({ event }) => event === "permissions.changed")).toEqual([]);
+    kept.resolve();
+    expect(await reached).toEqual({ connections: 1, lost: 1 });
+    expect(connection.rooms).toHaveLength(1);
   });
 });

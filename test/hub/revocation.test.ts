@@ -124,6 +124,7 @@ describe("revoking", () => {
             }),
           find: (kind, value) => memory.find(kind, value),
           size: 0,
+          ready: true,
           sweep() {},
         },
       },

@@ -3,6 +3,7 @@ import type { Broker } from "../../src/broker/broker.ts";
 import { isRevoked } from "../../src/auth/revocations.ts";
 import { refusing } from "../../src/auth/refusing.ts";
 import { MemoryPresence } from "../../src/broker/memory-presence.ts";
+import { MemoryPermissions } from "../../src/broker/memory-permissions.ts";
 import { MemoryRevocations } from "../../src/broker/memory-revocations.ts";
 import { MemoryBroker, type MemoryBrokerOptions } from "../../src/broker/memory.ts";
 import type { Frame, SendResult, Socket } from "../../src/engine/engine.ts";
@@ -213,6 +214,7 @@ export class HubRig {
         access: compileAccess(DEFAULT_ACCESS),
         authenticator: refusing(authenticatorWith({}, this.clock), (who) => isRevoked(who, this.revocations)),
         revocations: this.revocations,
+        permissions: new MemoryPermissions(this.clock),
         audit: {
           record: (event) => this.audit.push(event),
           flush: () => Promise.resolve(true),
