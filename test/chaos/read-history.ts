@@ -62,18 +62,24 @@ interface Line {
 function* linesOf(path: string): Generator<Line, void> {
   const file = openSync(path, "r");
   try {
-    const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
-    let rest = Buffer.alloc(0);
+    let buffer = Buffer.allocUnsafe(CHUNK_BYTES);
+    /** Bytes of a line whose end has not been read yet, at the start of the buffer. */
+    let open = 0;
     for (;;) {
-      const length = readSync(file, chunk, 0, CHUNK_BYTES, null);
+      if (open === buffer.length) buffer = Buffer.concat([buffer], 2 * open);
+      const length = readSync(file, buffer, open, buffer.length - open, null);
       if (length === 0) break;
-      const bytes = Buffer.concat([rest, chunk.subarray(0, length)]);
-      const end = bytes.lastIndexOf(LINE_FEED);
-      rest = bytes.subarray(end + 1);
-      if (end < 0) continue;
-      for (const text of bytes.toString("utf8", 0, end).split("\n")) yield { text, isWhole: true };
+      const end = buffer.subarray(open, open + length).lastIndexOf(LINE_FEED);
+      if (end < 0) {
+        open += length;
+        continue;
+      }
+      const text = buffer.toString("utf8", 0, open + end);
+      buffer.copyWithin(0, open + end + 1, open + length);
+      open = length - end - 1;
+      for (const line of text.split("\n")) yield { text: line, isWhole: true };
     }
-    if (rest.length > 0) yield { text: rest.toString(), isWhole: false };
+    if (open > 0) yield { text: buffer.toString("utf8", 0, open), isWhole: false };
   } finally {
     closeSync(file);
   }
@@ -88,9 +94,18 @@ function parsed(text: string): unknown {
   }
 }
 
+/** Looked up instead of tried: a history has millions of lines. */
+const schemas: ReadonlyMap<unknown, v.GenericSchema<unknown, Entry>> = new Map(
+  entry.options.map((option) => [option.entries.op.literal, option]),
+);
+
+function opOf(value: unknown): unknown {
+  return typeof value === "object" && value !== null && "op" in value ? value.op : undefined;
+}
+
 function checked(value: unknown, path: string, line: number): Entry {
-  if (v.is(entry, value)) return value;
-  const [issue] = v.safeParse(entry, value).issues ?? [];
-  const field = issue === undefined ? null : v.getDotPath(issue);
-  throw new HistoryError(path, line, `${field ?? "entry"}: ${issue?.message ?? "is invalid"}`);
+  const result = v.safeParse(schemas.get(opOf(value)) ?? entry, value);
+  if (result.success) return result.output;
+  const [issue] = result.issues;
+  throw new HistoryError(path, line, `${v.getDotPath(issue) ?? "entry"}: ${issue.message}`);
 }

@@ -63,11 +63,15 @@ export class Ledger {
   }
 
   member(name: string, topic: string): Member {
+    const known = this.clients.get(name)?.members.get(topic);
+    if (known !== undefined) return known;
     const client = this.client(name);
     return setDefault(client.members, topic, () => new Member(client, topic));
   }
 
   stream(topic: string, epoch: string): Stream {
+    const known = this.streams.get(topic)?.get(epoch);
+    if (known !== undefined) return known;
     const ofTopic = setDefault(this.streams, topic, () => new Map<string, Stream>());
     return setDefault(ofTopic, epoch, () => new Stream(topic, epoch));
   }
