@@ -21,7 +21,7 @@ const stop = JSON.stringify(STOP);
 function problemOf(text: string): HistoryError {
   const path = written(text);
   try {
-    [...new HistoryFiles([path])];
+    Array.from(new HistoryFiles([path]));
   } catch (error) {
     if (error instanceof HistoryError) return error;
     throw error;

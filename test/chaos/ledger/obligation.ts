@@ -2,48 +2,7 @@ import type { Gap, Join, Place } from "../history.ts";
 import type { Ledger } from "./ledger.ts";
 import { type Mark, type Member, Way } from "./member.ts";
 import type { Slot, Stream } from "./stream.ts";
-
-/** Offsets behind `after`, up to and with `to`. */
-interface Span {
-  readonly after: number;
-  to: number;
-}
-
-/** What a member is owed of a stream: everything behind a place, until it is no member any more. */
-interface Debt {
-  readonly after: number;
-  /** What was known to be there before; Infinity while it is a member. */
-  beforeMs: number;
-  /** How far the member had come when it ended: what lies behind it is owed whenever it became known. */
-  reached: number;
-}
-
-/** All about one stream of a member. */
-class Stretch {
-  readonly debts: Debt[] = [];
-  /** Where the node said that messages are lost. */
-  readonly excused: Span[] = [];
-  /** What an answer `recovered: true` said to give. */
-  readonly promised: Span[] = [];
-  reached = 0;
-
-  owe(after: number): void {
-    if (this.debts.at(-1)?.beforeMs === Number.POSITIVE_INFINITY) return;
-    this.debts.push({ after, beforeMs: Number.POSITIVE_INFINITY, reached: Number.POSITIVE_INFINITY });
-  }
-
-  close(beforeMs: number): void {
-    const last = this.debts.at(-1);
-    if (last?.beforeMs !== Number.POSITIVE_INFINITY) return;
-    last.beforeMs = beforeMs;
-    last.reached = this.reached;
-  }
-
-  /** The numbering goes on here: an excuse without an end was about what came before. */
-  resume(offset: number): void {
-    for (const span of this.excused) if (span.to === Number.POSITIVE_INFINITY) span.to = offset;
-  }
-}
+import { Stretch } from "./stretch.ts";
 
 interface Period {
   readonly fromMs: number;
@@ -85,19 +44,17 @@ export class Obligation {
   owes(slot: Slot): boolean {
     const stretch = this.#stretches.get(slot.stream);
     if (stretch === undefined) return this.#owesElsewhere(slot);
-    return stretch.debts.some(
-      ({ after, beforeMs, reached }) => slot.offset > after && (slot.knownAtMs < beforeMs || slot.offset < reached),
-    );
+    return stretch.owes(slot);
   }
 
   excuses(slot: Slot): boolean {
     const stretch = this.#stretches.get(slot.stream);
     if (stretch === undefined) return this.#newEpochAtMs >= bornAtMs(slot);
-    return stretch.excused.some((span) => covers(span, slot));
+    return stretch.excuses(slot);
   }
 
   promises(slot: Slot): boolean {
-    return this.#stretches.get(slot.stream)?.promised.some((span) => covers(span, slot)) === true;
+    return this.#stretches.get(slot.stream)?.promises(slot) === true;
   }
 
   #mark(mark: Mark): void {
@@ -134,7 +91,7 @@ export class Obligation {
     const stretch = this.#stretch(answer.stream);
     stretch.owe(isSame ? from.offset : 0);
     stretch.resume(isRecovered && isSame ? from.offset : answer.offset);
-    if (isRecovered && isSame) stretch.promised.push({ after: from.offset, to: answer.offset });
+    if (isRecovered && isSame) stretch.promise(from.offset, answer.offset);
     this.#cursor = isRecovered && isSame ? from : answer;
   }
 
@@ -148,21 +105,21 @@ export class Obligation {
   /** What the node has said to be lost: everything between the two. */
   #excuse(from: Cursor, to: Cursor, atMs: number): void {
     if (from.stream === to.stream) {
-      this.#stretch(from.stream).excused.push({ after: from.offset, to: to.offset });
+      this.#stretch(from.stream).excuse(from.offset, to.offset);
       return;
     }
     this.#newEpochAtMs = atMs;
     const { stream, offset } = to;
-    this.#stretch(from.stream).excused.push({ after: from.offset, to: Number.POSITIVE_INFINITY });
+    this.#stretch(from.stream).excuse(from.offset, Number.POSITIVE_INFINITY);
     const stretch = this.#stretch(stream);
     stretch.resume(offset);
     stretch.owe(0);
-    stretch.excused.push({ after: 0, to: offset });
+    stretch.excuse(0, offset);
   }
 
   #receive(slot: Slot): void {
     const stretch = this.#stretch(slot.stream);
-    stretch.reached = Math.max(stretch.reached, slot.offset);
+    stretch.reach(slot.offset);
     if (this.#cursor === null) return;
     // The numbering may start again while a client is connected, and the message itself says so.
     const isSame = slot.stream === this.#cursor.stream;
@@ -183,13 +140,7 @@ export class Obligation {
 
   /** Who never comes back may have lost what was on its way when it was thrown out, or while it was away: only holes count. */
   #bar(atMs: number): void {
-    for (const stretch of this.#stretches.values()) {
-      for (const debt of stretch.debts) {
-        if (debt.beforeMs < atMs) continue;
-        debt.reached = Math.min(debt.reached, stretch.reached);
-        debt.beforeMs = Number.NEGATIVE_INFINITY;
-      }
-    }
+    for (const stretch of this.#stretches.values()) stretch.bar(atMs);
     for (const period of this.#periods) if (period.toMs >= atMs) period.toMs = Number.NEGATIVE_INFINITY;
   }
 
@@ -210,10 +161,6 @@ export class Obligation {
     this.#stretches.set(stream, stretch);
     return stretch;
   }
-}
-
-function covers({ after, to }: Span, { offset }: Slot): boolean {
-  return offset > after && offset <= to;
 }
 
 /** The earliest that the message may be there. */
