@@ -10,6 +10,8 @@ const MAIN = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
 export interface ProcessLimits {
   /** File descriptors, soft and hard: Bun raises the one to the other. */
   readonly descriptors?: number;
+  /** The size of a file that it writes, in units of 512 bytes; `liftFileLimit` lifts it. */
+  readonly fileBlocks?: number;
 }
 
 /** A node in a process of its own, whose memory is not the test's. */
@@ -24,11 +26,17 @@ export class NodeProcess {
     this.#directory = directory;
   }
 
-  static async start(settings: Record<string, string> = {}, { descriptors }: ProcessLimits = {}): Promise<NodeProcess> {
+  static async start(
+    settings: Record<string, string> = {},
+    { descriptors, fileBlocks }: ProcessLimits = {},
+  ): Promise<NodeProcess> {
     const directory = mkdtempSync(join(tmpdir(), "tautline-"));
     const own = { NODE_ENV: "test", HOST: "127.0.0.1", PORT: "0", JWT_SECRET: SECRET, ACCOUNTS: "off" };
-    const limited = descriptors === undefined ? [] : ["sh", "-c", `ulimit -n ${descriptors}; exec "$0" "$@"`];
-    const child = Bun.spawn([...limited, process.execPath, MAIN], {
+    const limits = [
+      ...(descriptors === undefined ? [] : [`ulimit -n ${descriptors};`]),
+      ...(fileBlocks === undefined ? [] : [`ulimit -S -f ${fileBlocks};`]),
+    ];
+    const child = Bun.spawn(["sh", "-c", `${limits.join(" ")} exec "$0" "$@"`, process.execPath, MAIN], {
       env: { ...own, AUDIT_FILE: join(directory, "audit.log"), OVERLOAD_DELAY_MS: "60000", ...settings },
       stdout: "pipe",
       stderr: "ignore",
@@ -54,6 +62,11 @@ export class NodeProcess {
   get loopTimes(): { readonly ranMs: number; readonly waitedMs: number } {
     const [ranNs, waitedNs] = readFileSync(`/proc/${this.#child.pid}/schedstat`, "utf8").split(" ");
     return { ranMs: Number(ranNs) / 1e6, waitedMs: Number(waitedNs) / 1e6 };
+  }
+
+  liftFileLimit(): void {
+    const { exitCode } = Bun.spawnSync(["prlimit", `--pid=${this.#child.pid}`, "--fsize=unlimited"]);
+    if (exitCode !== 0) throw new Error("the limit was not lifted");
   }
 
   async stop(): Promise<void> {
