@@ -76,6 +76,8 @@ export class Connection {
   userAgent: string | null;
   readonly rooms: Room[] = [];
   openedAtMs = 0;
+  /** What its time to authenticate is counted from: when it was opened, less the pauses of the process. */
+  pendingSinceMs = 0;
   lastSeenMs = 0;
   /** Frames that were refused for their rate since the last accepted one. */
   refusedFrames = 0;

@@ -99,6 +99,7 @@ export class Hub {
   open(socket: Socket, connection: Connection): void {
     connection.attach(socket);
     connection.openedAtMs = this.clock.monotonic();
+    connection.pendingSinceMs = connection.openedAtMs;
     connection.lastSeenMs = connection.openedAtMs;
     this.connections.add(connection);
     if (connection.doom !== null) {

@@ -22,7 +22,7 @@ export function sweepConnections(hub: Hub, pingSlot: number): void {
 function checkDeadline(hub: Hub, connection: Connection, nowMs: number): void {
   // Who is known waits for the authorizer, which has a time limit of its own.
   if (connection.principal !== null) return;
-  if (nowMs - connection.openedAtMs >= hub.options.authDeadlineMs) hub.endUnauthenticated(connection, "AUTH_REQUIRED");
+  if (nowMs - connection.pendingSinceMs >= hub.options.authDeadlineMs) hub.endUnauthenticated(connection, "AUTH_REQUIRED");
 }
 
 function checkOpen(hub: Hub, connection: Connection, nowMs: number, wallMs: number, isPingTurn: boolean): void {
@@ -66,7 +66,7 @@ function expireGrants(hub: Hub, connection: Connection, wallMs: number): void {
 export function forgiveSilence(hub: Hub, elapsedMs: number): void {
   for (const connection of hub.connections) {
     connection.lastSeenMs += elapsedMs;
-    if (connection.state === "pending") connection.openedAtMs += elapsedMs;
+    if (connection.state === "pending") connection.pendingSinceMs += elapsedMs;
   }
 }
 

@@ -128,4 +128,15 @@ describe("a pause of the whole process", () => {
     rig.tick(100);
     expect(members.map(({ socket }) => socket.closed?.code)).toEqual([4090, 4090]);
   });
+
+  test("counts to how long a connection lasted, whatever it was waiting for", () => {
+    const rig = new HubRig();
+    const { socket, connection } = rig.connect("ada");
+    connection.state = "pending";
+    rig.clock.advance(60_000);
+    rig.tick();
+    connection.state = "open";
+    socket.end(1000);
+    expect(rig.audit.at(-1)).toMatchObject({ event: "connection.closed", about: { durationMs: 61_000 } });
+  });
 });
