@@ -1,5 +1,6 @@
 import type { Api } from "./api/app.ts";
 import type { Authenticator } from "./auth/authenticate.ts";
+import type { Engine } from "./engine/engine.ts";
 import type { Handshakes } from "./hub/handshakes.ts";
 import { type HeartbeatOptions, tickMs } from "./hub/heartbeat.ts";
 import type { Hub } from "./hub/hub.ts";
@@ -7,6 +8,7 @@ import { isOverloaded } from "./hub/overload.ts";
 import { sweepUnsent, UNSENT_SWEEP_MS } from "./hub/sweep.ts";
 import type { Audit } from "./observe/audit.ts";
 import type { Clock } from "./observe/clock.ts";
+import { DescriptorWatch } from "./observe/descriptor-watch.ts";
 import type { Log } from "./observe/log.ts";
 import { createLoopDelay } from "./observe/loop-delay.ts";
 import type { Metrics } from "./observe/metrics.ts";
@@ -16,6 +18,7 @@ interface TickOptions extends HeartbeatOptions {
 }
 
 interface TickParts {
+  readonly engine: Pick<Engine, "closeIdle">;
   readonly hub: Hub;
   readonly handshakes: Handshakes;
   readonly api: Api;
@@ -31,16 +34,19 @@ export class NodeTicks {
   readonly #options: TickOptions;
   readonly #parts: TickParts;
   readonly #loopDelay = createLoopDelay();
+  readonly #descriptors: DescriptorWatch;
   #timers: NodeJS.Timeout[] = [];
   #secondMs: number;
   #hasKeys = true;
   #auditFailure: string | null = null;
+  #noDescriptors = false;
   /** The event loop is so far behind that new connections would make it worse. */
   isOverloaded = false;
 
   constructor(options: TickOptions, parts: TickParts) {
     this.#options = options;
     this.#parts = parts;
+    this.#descriptors = new DescriptorWatch(parts.clock);
     this.#secondMs = parts.clock.monotonic();
   }
 
@@ -55,6 +61,7 @@ export class NodeTicks {
   stop(): void {
     for (const timer of this.#timers) clearInterval(timer);
     this.#loopDelay.stop();
+    this.#descriptors.stop();
   }
 
   #tick(): void {
@@ -66,9 +73,12 @@ export class NodeTicks {
   }
 
   #everySecond(): void {
-    const { handshakes, api, metrics, authenticator, audit, log } = this.#parts;
+    const { engine, handshakes, api, metrics, authenticator, audit, log } = this.#parts;
     handshakes.sweep();
     api.sweep();
+    this.#descriptors.sample();
+    const { isExhausted: noDescriptors } = this.#descriptors;
+    if (noDescriptors) engine.closeIdle();
     this.#loopDelay.sample();
     const p99Ms = this.#loopDelay.p99Ms();
     metrics.eventLoopDelay.observe(p99Ms / 1_000);
@@ -78,6 +88,8 @@ export class NodeTicks {
     if (overloaded !== this.isOverloaded) log.warn({ overloaded, p99Ms }, "event loop delay");
     if (hasKeys !== this.#hasKeys) log.warn({ hasKeys }, "keys to verify tokens with");
     if (auditFailure !== this.#auditFailure) log.warn({ auditFailure, lost }, "audit log");
+    if (noDescriptors !== this.#noDescriptors) log.warn({ noDescriptors }, "file descriptors");
+    this.#noDescriptors = noDescriptors;
     this.isOverloaded = overloaded;
     this.#hasKeys = hasKeys;
     this.#auditFailure = auditFailure;

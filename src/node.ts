@@ -108,7 +108,7 @@ export async function startNode(config: Config, parts: NodeParts = {}): Promise<
     handlerOf(hub, handshakes, api, report),
   );
 
-  const ticks = new NodeTicks(config, { hub, handshakes, api, authenticator, audit, metrics, log, clock });
+  const ticks = new NodeTicks(config, { engine, hub, handshakes, api, authenticator, audit, metrics, log, clock });
   const release = async (): Promise<void> => {
     ticks.stop();
     await engine.stop();

@@ -110,6 +110,8 @@ export interface Engine {
   listen(): Promise<Address>;
   /** To every member of the topic, in the order of the calls. A message is copied or immutable once this returns. */
   publish(topic: string, frame: Frame): void;
+  /** Closes HTTP connections that are kept open between two requests. WebSockets and requests under way go on. */
+  closeIdle(): void;
   /** Ends every connection that is left with 1001 and stops listening. */
   stop(): Promise<void>;
 }

@@ -213,6 +213,9 @@ class ContractHandler implements Handler<ContractSession> {
           else this.engine?.publish(topic, frame);
         }
         return;
+      case "closeIdle":
+        this.engine?.closeIdle();
+        return reply({});
       case "state":
         return reply({ bufferedBytes: socket?.bufferedBytes });
       case "ping":
