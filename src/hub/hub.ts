@@ -56,6 +56,7 @@ export class Hub {
   readonly terms: GreetingTerms;
   /** The monotonic time of the last tick: fine enough for the heartbeat, and free to read. */
   tickedAtMs: number;
+  readonly #tickMs: number;
   isDraining = false;
   readonly pending: PendingPlaces;
   readonly trail: AuditTrail;
@@ -88,6 +89,7 @@ export class Hub {
     });
     this.presence = new Presence(this.rooms, ports.clock, options);
     this.terms = new GreetingTerms(options);
+    this.#tickMs = tickMs(options);
     this.tickedAtMs = ports.clock.monotonic();
   }
 
@@ -127,7 +129,16 @@ export class Hub {
   }
 
   message(connection: Connection, data: string | Uint8Array): void {
+    this.wake();
     receive(this, connection, data);
+  }
+
+  /**
+   * Before anything is done for anybody. After a pause of the whole process, what was sent meanwhile is read before the timers run: the tick
+   * comes first, lest a message goes to somebody whose token ended during the pause.
+   */
+  wake(): void {
+    if (this.clock.monotonic() - this.tickedAtMs > LATE_TICKS * this.#tickMs) this.tick();
   }
 
   drain(connection: Connection): void {
@@ -169,7 +180,7 @@ export class Hub {
     const elapsedMs = nowMs - this.tickedAtMs;
     this.tickedAtMs = nowMs;
     // After a pause of the whole process what the peers sent meanwhile is still unread: their silence was ours.
-    if (elapsedMs > LATE_TICKS * tickMs(this.options)) forgiveSilence(this, elapsedMs);
+    if (elapsedMs > LATE_TICKS * this.#tickMs) forgiveSilence(this, elapsedMs);
     this.#slot = (this.#slot + 1) % slotsOf(this.options);
     sweepConnections(this, this.#slot);
     this.presence.sweep();
