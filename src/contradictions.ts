@@ -155,6 +155,13 @@ export const RULES: readonly Rule[] = [
   },
   {
     level: "problem",
+    name: "MAX_TOTAL_UNSENT_BYTES",
+    text: "is below MAX_UNSENT_BYTES: one connection would fill it",
+    uses: ["maxTotalUnsentBytes", "maxUnsentBytes"],
+    applies: (config) => config.maxTotalUnsentBytes < config.maxUnsentBytes,
+  },
+  {
+    level: "problem",
     name: "MAX_HISTORY_BYTES",
     text: "is below HISTORY_BYTES: not one topic would fit",
     uses: ["maxHistoryBytes", "historyBytes"],

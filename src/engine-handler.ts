@@ -20,7 +20,10 @@ export function handlerOf(
     drain: (connection) => hub.drain(connection),
     pong: (connection) => hub.pong(connection),
     close: (connection, code) => hub.close(connection, code),
-    fetch: (request, peer) => api.fetch(request, peer),
+    fetch(request, peer) {
+      hub.awake();
+      return api.fetch(request, peer);
+    },
     failed: (error) => report(error, crypto.randomUUID()),
   };
 }

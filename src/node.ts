@@ -23,7 +23,6 @@ import { NodeTicks } from "./node-ticks.ts";
 import { systemClock } from "./observe/clock.ts";
 import { connectionsFor, descriptorLimit } from "./observe/descriptors.ts";
 import type { Log } from "./observe/log.ts";
-import { ProtocolError } from "./protocol/codes.ts";
 import { startLineOf } from "./start-line.ts";
 
 /** The composition root: builds the parts of one node from its configuration and connects them. */
@@ -44,7 +43,6 @@ const UNNAMED_PROXY =
   "a peer sends the forwarded header but is not in TRUSTED_PROXIES: its clients have no per-address limits";
 const FLUSH_MS = 2_000;
 const HTTP_BODY_BYTES = 65_536;
-const OVERLOADED_RETRY_MS = 2_000;
 const STDOUT = 1;
 
 export async function startNode(config: Config, parts: NodeParts = {}): Promise<RunningNode> {
@@ -81,9 +79,9 @@ export async function startNode(config: Config, parts: NodeParts = {}): Promise<
     refusal: (error) => errorResponse(error, clock.now()),
     access: (record) => log.access(record),
     warn: (fields, message) => log.warn(fields, message),
-    admission() {
-      if (drain.isRefusing) return new ProtocolError("DRAINING", { retryAfterMs: drain.retryAfterMs() });
-      return ticks.isOverloaded ? new ProtocolError("OVERLOADED", { retryAfterMs: OVERLOADED_RETRY_MS }) : null;
+    admission(nowMs) {
+      if (drain.isRefusing) return "DRAINING";
+      return ticks.overload.isOver(nowMs) ? "OVERLOADED" : null;
     },
   });
   const api = apiOf({
@@ -91,7 +89,7 @@ export async function startNode(config: Config, parts: NodeParts = {}): Promise<
     readiness: () =>
       readinessOf(
         { draining: !drain.isReady, broker: !broker.ready, keys: !authenticator.keysReady },
-        { audit: audit.failure !== null },
+        { audit: audit.failure !== null, overloaded: ticks.overload.isOver(clock.monotonic()) },
       ),
   });
   const engine: Engine = createBunEngine(

@@ -60,7 +60,7 @@ async function sendMissed(hub: Hub, connection: Connection, { room, rest, positi
     }
     for (const message of missed.messages) {
       if (isCongested(hub, connection)) break;
-      connection.socket.send(connection.codec.encodePositioned(message.body, message.offset, message.epoch));
+      connection.deliver(connection.codec.encodePositioned(message.body, message.offset, message.epoch));
       reached = message;
     }
   }

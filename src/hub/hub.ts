@@ -25,13 +25,18 @@ import { receive, wait } from "./receive.ts";
 import { type Room, Rooms } from "./rooms.ts";
 import { refuse, USER_TOPIC } from "./session.ts";
 import { forgiveSilence, sweepConnections } from "./sweep.ts";
+import { TurnedAway } from "./reconnects.ts";
+import { wasKilled } from "./unsent.ts";
 import { Users } from "./users.ts";
 
-/** One publish in so many is timed: looking at the clock costs as much as what is measured. */
+/** One publish in so many is timed. */
 const TIMED_PUBLISHES = 16;
 
 /** A tick that comes later than so many came after a pause of the process. */
 const LATE_TICKS = 3;
+
+/** An event that comes so many ticks after the last one is behind what was due by then. */
+const OVERDUE_TICKS = 1.1;
 
 /** All connections of this node, from their upgrade to their end, and the sweep that looks after them. */
 export class Hub {
@@ -59,6 +64,8 @@ export class Hub {
   isDraining = false;
   readonly pending: PendingPlaces;
   readonly trail: AuditTrail;
+  readonly turnedAway: TurnedAway;
+  readonly #overdueMs: number;
   #slot = 0;
   #published = 0;
   #nextPingSlot = 0;
@@ -86,9 +93,35 @@ export class Hub {
       messages: { perSecond: options.messagesPerSecond, burst: options.messageBurst },
       joins: { perSecond: options.joinsPerSecond, burst: options.joinBurst },
     });
-    this.presence = new Presence(this.rooms, ports.clock, options);
+    this.presence = new Presence(this.rooms, this.#wakingClock(), options);
     this.terms = new GreetingTerms(options);
+    this.turnedAway = new TurnedAway(ports.clock);
+    this.#overdueMs = OVERDUE_TICKS * tickMs(options);
     this.tickedAtMs = ports.clock.monotonic();
+  }
+
+  /** Timers of the same moment run in no order that anybody promises: what one of them tells is told behind the tick that is due. */
+  #wakingClock(): Clock {
+    const { clock } = this;
+    return {
+      now: () => clock.now(),
+      monotonic: () => clock.monotonic(),
+      after: (ms, run) =>
+        clock.after(ms, () => {
+          this.awake();
+          run();
+        }),
+    };
+  }
+
+  /**
+   * To be called before an event is handled; the monotonic time. What came in while the whole process was paused is heard before any
+   * timer runs: without this a message would go to connections whose token ended meanwhile.
+   */
+  awake(): number {
+    const nowMs = this.clock.monotonic();
+    if (nowMs - this.tickedAtMs > this.#overdueMs) this.tick();
+    return nowMs;
   }
 
   nextPingSlot(): number {
@@ -98,7 +131,7 @@ export class Hub {
 
   open(socket: Socket, connection: Connection): void {
     connection.attach(socket);
-    connection.openedAtMs = this.clock.monotonic();
+    connection.openedAtMs = this.awake();
     connection.lastSeenMs = connection.openedAtMs;
     this.connections.add(connection);
     if (connection.doom !== null) {
@@ -132,6 +165,8 @@ export class Hub {
   drain(connection: Connection): void {
     // Nothing is read from a paused client, its pongs neither; but it reads, so it is there.
     if (connection.isPaused) connection.lastSeenMs = this.tickedAtMs;
+    if (connection.onDrain === null) return;
+    this.awake();
     connection.onDrain?.();
   }
 
@@ -140,12 +175,15 @@ export class Hub {
   }
 
   close(connection: Connection, code: number): void {
+    if (connection.endedBy === null) this.awake();
     connection.state = "gone";
+    // Whatever the frames wait for may never come.
+    if (connection.waiting !== null) connection.waiting.length = 0;
     connection.onDrain?.();
     if (!this.connections.delete(connection)) return;
     this.release(connection);
-    // The engine's own limit ends a connection as a lost one: what the last sweep saw tells them apart.
-    if (connection.endedBy === null && code === 1006 && connection.isFallingBehind) {
+    // The engine's own limit ends a connection as a lost one.
+    if (connection.endedBy === null && code === 1006 && wasKilled(this, connection)) {
       connection.endedBy = 4013;
       this.trail.slowConsumer(connection);
     }
@@ -189,8 +227,8 @@ export class Hub {
   ): Position | Promise<Position> {
     const publication = { topic, body, identity };
     this.#published += 1;
+    const startedMs = this.awake();
     if (this.#published % TIMED_PUBLISHES !== 0) return this.broker.publish(publication, keepsHistory);
-    const startedMs = this.clock.monotonic();
     const position = this.broker.publish(publication, keepsHistory);
     if (position instanceof Promise) return position.finally(() => this.#timePublish(startedMs));
     this.#timePublish(startedMs);

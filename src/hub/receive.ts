@@ -33,15 +33,16 @@ type Decoded = Readonly<Record<string, unknown>>;
  * the handler waits for something: then the connection's later frames wait behind it, so that their order holds.
  */
 export function receive(hub: Hub, connection: Connection, data: string | Uint8Array): void {
+  const arrivedMs = hub.awake();
   hub.metrics.counters.messagesIn += 1;
   connection.lastSeenMs = hub.tickedAtMs;
-  if (connection.waiting !== null)
-    enqueue(hub, connection, connection.waiting, { data, arrivedMs: hub.clock.monotonic() });
-  else process(hub, connection, data, null);
+  if (connection.state === "gone") return;
+  if (connection.waiting !== null) enqueue(hub, connection, connection.waiting, { data, arrivedMs });
+  else process(hub, connection, data, arrivedMs);
 }
 
-/** A frame that waited pays at the time at which it came: what it waited for is no fault of its sender. Null is now. */
-function process(hub: Hub, connection: Connection, data: string | Uint8Array, arrivedMs: number | null): void {
+/** A frame that waited pays at the time at which it came: what it waited for is no fault of its sender. */
+function process(hub: Hub, connection: Connection, data: string | Uint8Array, arrivedMs: number): void {
   if (connection.state === "gone") return;
   let decoded: Decoded | null = null;
   try {
@@ -63,12 +64,12 @@ function process(hub: Hub, connection: Connection, data: string | Uint8Array, ar
 }
 
 /** Reading a large frame is work already: it is paid for by its size before anybody looks at it, whatever it turns out to be. */
-function chargeUnread(hub: Hub, connection: Connection, data: string | Uint8Array, arrivedMs: number | null): void {
+function chargeUnread(hub: Hub, connection: Connection, data: string | Uint8Array, arrivedMs: number): void {
   take(hub, connection, "messages", tokensOf(data), arrivedMs);
 }
 
 /** A frame that nobody can read costs what a readable one would: its answer is no cheaper. */
-function decode(hub: Hub, connection: Connection, data: string | Uint8Array, arrivedMs: number | null): Decoded {
+function decode(hub: Hub, connection: Connection, data: string | Uint8Array, arrivedMs: number): Decoded {
   try {
     return decodeFrame(data);
   } catch (error) {
@@ -82,7 +83,7 @@ function processFrame(
   connection: Connection,
   decoded: Decoded,
   data: string | Uint8Array,
-  arrivedMs: number | null,
+  arrivedMs: number,
 ): void | Promise<void> {
   const row = findRow(decoded["type"]);
   charge(hub, connection, row, data, arrivedMs);
@@ -102,7 +103,7 @@ function charge(
   connection: Connection,
   row: Row | undefined,
   data: string | Uint8Array,
-  arrivedMs: number | null,
+  arrivedMs: number,
 ): void {
   const { budget, cost } = row ?? UNKNOWN;
   if (budget === "free" && data.length <= MAX_FREE_LENGTH) return;
@@ -114,10 +115,10 @@ function charge(
 }
 
 /** Takes tokens from the user's bucket. Throws RATE_LIMITED; too many of those in a row end the connection. */
-function take(hub: Hub, connection: Connection, budget: Budget, cost: number, arrivedMs: number | null): void {
+function take(hub: Hub, connection: Connection, budget: Budget, cost: number, arrivedMs: number): void {
   const { user } = connection;
   if (user === null) return;
-  const retryAfterMs = hub.users.take(user, budget, cost, arrivedMs ?? hub.clock.monotonic());
+  const retryAfterMs = hub.users.take(user, budget, cost, arrivedMs);
   if (retryAfterMs === 0) {
     connection.refusedFrames = Math.max(0, connection.refusedFrames - FORGIVEN_PER_ACCEPTED);
     return;

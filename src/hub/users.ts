@@ -87,10 +87,11 @@ export class Users {
   deliver(id: string, { body, offset, epoch }: Positioned, counters: Counters): void {
     const connections = this.connectionsOf(id);
     const frames = new Map<Codec, Frame>();
-    for (const { codec, socket } of connections) {
+    for (const connection of connections) {
+      const { codec } = connection;
       const frame = frames.get(codec) ?? codec.encodePositioned(body, offset, epoch);
       frames.set(codec, frame);
-      socket.send(frame);
+      connection.deliver(frame);
     }
     counters.messagesOut += frames.size;
     counters.messagesDelivered += connections.length;

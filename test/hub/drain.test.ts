@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { Drain, reconnectDelayMs, SUSTAINED_HANDSHAKES_PER_SECOND } from "../../src/hub/drain.ts";
+import { Drain } from "../../src/hub/drain.ts";
+import { reconnectDelayMs, SUSTAINED_HANDSHAKES_PER_SECOND } from "../../src/hub/reconnects.ts";
 import { HubRig } from "../support/hub.ts";
 
 describe("the delay that a client is told", () => {
