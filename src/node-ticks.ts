@@ -47,6 +47,7 @@ export class NodeTicks {
 
   start(): void {
     const { hub, clock } = this.#parts;
+    this.overload.beat(clock.monotonic());
     this.#timers = [
       setInterval(() => this.overload.beat(clock.monotonic()), BEAT_MS),
       setInterval(() => this.#tick(), tickMs(this.#options)),

@@ -16,6 +16,8 @@ export class Overload {
   /** Before the first one nothing is late. */
   #beatMs = Number.POSITIVE_INFINITY;
   #isOver = false;
+  /** Since the last sample. */
+  #latestMs = 0;
 
   constructor(thresholdMs: number) {
     this.#thresholdMs = thresholdMs;
@@ -28,12 +30,14 @@ export class Overload {
   /** Every `BEAT_MS`, by a timer. */
   beat(nowMs: number): void {
     if (this.#isLate(nowMs)) this.#isOver = true;
+    this.#latestMs = Math.max(this.#latestMs, nowMs - this.#beatMs - BEAT_MS);
     this.#beatMs = nowMs;
   }
 
-  /** Once a second: the 99th percentile of its event loop delay. */
+  /** Once a second: the 99th percentile of its event loop delay, which may not know yet of what a beat has just seen. */
   sample(loopDelayP99Ms: number): void {
-    this.#isOver = isOverloaded(this.#isOver, loopDelayP99Ms, this.#thresholdMs);
+    this.#isOver = isOverloaded(this.#isOver, Math.max(loopDelayP99Ms, this.#latestMs), this.#thresholdMs);
+    this.#latestMs = 0;
   }
 
   #isLate(nowMs: number): boolean {
