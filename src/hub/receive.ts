@@ -139,6 +139,7 @@ function tokensOf(data: string | Uint8Array): number {
 function answer(hub: Hub, connection: Connection, decoded: Decoded | null, failure: unknown): void {
   // First, so that a fault of ours is logged although nobody is left to be told.
   let error = asProtocolError(failure, hub.report);
+  if (error.code === "INTERNAL") hub.metrics.framesFailed.add(String(decoded?.["type"]));
   if (connection.state === "gone") return;
   const context = decoded === null ? {} : errorContext(decoded);
   if (connection.state === "pending") {

@@ -72,7 +72,9 @@ describe("a node whose event loop is behind", () => {
     await untilAccepted();
     expect(await (await node.http("/ready")).json()).toEqual({ status: "ready" });
     await expectUndisturbed(bystander);
-    expect((await node.metrics()).get('tautline_handshakes_total{result="refused",code="OVERLOADED"}')).toBeGreaterThan(0);
+    expect((await node.metrics()).get('tautline_handshakes_total{result="refused",code="OVERLOADED"}')).toBeGreaterThan(
+      0,
+    );
     const log = await node.logAfterStop();
     const changes = log.filter(({ msg }) => msg === "event loop delay").map(({ overloaded }) => overloaded);
     expect(changes).toEqual([true, false]);
