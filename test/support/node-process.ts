@@ -39,6 +39,11 @@ export class NodeProcess {
     return Number(kibibytes) * 1_024;
   }
 
+  /** `SIGSTOP` makes it stand still, `SIGCONT` go on. */
+  signal(name: NodeJS.Signals): void {
+    this.#child.kill(name);
+  }
+
   async stop(): Promise<void> {
     this.#child.kill("SIGKILL");
     await this.#child.exited;
