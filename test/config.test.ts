@@ -412,6 +412,8 @@ describe("settings together", () => {
       MAX_TOKEN_LIFETIME_S: "3600",
     };
     expect(load({ JWT_SECRET: SECRET, ...env })).toMatchObject({ pongTimeoutMs: 30_001, maxUnsentBytes: 393_216 });
+    // A recovery comes in parts, at the pace at which it is read: a history may be larger than what may be unsent.
+    expect(load({ JWT_SECRET: SECRET, ...env, HISTORY_BYTES: "9000000" })).toMatchObject({ historyBytes: 9_000_000 });
   });
 
   test("a wrong value is not reported a second time as a contradiction, other contradictions still are", () => {

@@ -95,6 +95,8 @@ export class Connection {
   waitingBytes = 0;
   /** Nothing is read from the client until its waiting frames are handled. */
   isPaused = false;
+  /** It is being sent what it missed of its user's own topic: what is sent to its user meanwhile comes from the history as well. */
+  isOwnHeld = false;
   /** Called when bytes that waited went out, and at the end; null unless something waits for it. */
   onDrain: (() => void) | null = null;
   /** A refusal that the endpoint tells by a close code, once the upgrade has happened. */

@@ -88,6 +88,7 @@ export class Users {
     const connections = this.connectionsOf(id);
     const frames = new Map<Codec, Frame>();
     for (const connection of connections) {
+      if (connection.isOwnHeld) continue;
       const { codec } = connection;
       const frame = frames.get(codec) ?? codec.encodePositioned(body, offset, epoch);
       frames.set(codec, frame);

@@ -98,7 +98,7 @@ describe("handshakes of one address", () => {
     expect(Math.max(...delays)).toBeWithin(10_000, 17_000);
     const [perSecond = 0] = [...Map.groupBy(delays, (delayMs) => Math.floor(delayMs / 1_000)).values()]
       .map(({ length }) => length)
-      .sort((one, other) => other - one);
+      .toSorted((one, other) => other - one);
     expect(perSecond).toBeLessThan(400);
   });
 
