@@ -10,6 +10,7 @@ import type { MessageBody } from "../protocol/codec.ts";
 import { nameOf } from "../protocol/topic.ts";
 import type { Application } from "./application.ts";
 import { AuditTrail } from "./audit-trail.ts";
+import { awake, OVERDUE_TICKS, wakingClock } from "./awake.ts";
 import { sweepPermissions } from "./changed-permissions.ts";
 import type { Connection } from "./connection.ts";
 import { EncodedAnswers } from "./encoded-answers.ts";
@@ -22,10 +23,10 @@ import type { Authorizer } from "./permission.ts";
 import type { HubOptions, HubPorts } from "./ports.ts";
 import { departureOf, Presence } from "./presence.ts";
 import { receive, wait } from "./receive.ts";
+import { TurnedAway } from "./reconnects.ts";
 import { type Room, Rooms } from "./rooms.ts";
 import { refuse, USER_TOPIC } from "./session.ts";
 import { forgiveSilence, sweepConnections } from "./sweep.ts";
-import { TurnedAway } from "./reconnects.ts";
 import { wasKilled } from "./unsent.ts";
 import { Users } from "./users.ts";
 
@@ -34,9 +35,6 @@ const TIMED_PUBLISHES = 16;
 
 /** A tick that comes later than so many came after a pause of the process. */
 const LATE_TICKS = 3;
-
-/** An event that comes so many ticks after the last one is behind what was due by then. */
-const OVERDUE_TICKS = 1.1;
 
 /** All connections of this node, from their upgrade to their end, and the sweep that looks after them. */
 export class Hub {
@@ -65,7 +63,8 @@ export class Hub {
   readonly pending: PendingPlaces;
   readonly trail: AuditTrail;
   readonly turnedAway: TurnedAway;
-  readonly #overdueMs: number;
+  /** How old the last tick may be when an event is handled. */
+  readonly overdueMs: number;
   #slot = 0;
   #published = 0;
   #nextPingSlot = 0;
@@ -93,35 +92,11 @@ export class Hub {
       messages: { perSecond: options.messagesPerSecond, burst: options.messageBurst },
       joins: { perSecond: options.joinsPerSecond, burst: options.joinBurst },
     });
-    this.presence = new Presence(this.rooms, this.#wakingClock(), options);
+    this.presence = new Presence(this.rooms, wakingClock(this), options);
     this.terms = new GreetingTerms(options);
     this.turnedAway = new TurnedAway(ports.clock);
-    this.#overdueMs = OVERDUE_TICKS * tickMs(options);
+    this.overdueMs = OVERDUE_TICKS * tickMs(options);
     this.tickedAtMs = ports.clock.monotonic();
-  }
-
-  /** Timers of the same moment run in no order that anybody promises: what one of them tells is told behind the tick that is due. */
-  #wakingClock(): Clock {
-    const { clock } = this;
-    return {
-      now: () => clock.now(),
-      monotonic: () => clock.monotonic(),
-      after: (ms, run) =>
-        clock.after(ms, () => {
-          this.awake();
-          run();
-        }),
-    };
-  }
-
-  /**
-   * To be called before an event is handled; the monotonic time. What came in while the whole process was paused is heard before any
-   * timer runs: without this a message would go to connections whose token ended meanwhile.
-   */
-  awake(): number {
-    const nowMs = this.clock.monotonic();
-    if (nowMs - this.tickedAtMs > this.#overdueMs) this.tick();
-    return nowMs;
   }
 
   nextPingSlot(): number {
@@ -131,7 +106,7 @@ export class Hub {
 
   open(socket: Socket, connection: Connection): void {
     connection.attach(socket);
-    connection.openedAtMs = this.awake();
+    connection.openedAtMs = awake(this);
     connection.lastSeenMs = connection.openedAtMs;
     this.connections.add(connection);
     if (connection.doom !== null) {
@@ -166,7 +141,7 @@ export class Hub {
     // Nothing is read from a paused client, its pongs neither; but it reads, so it is there.
     if (connection.isPaused) connection.lastSeenMs = this.tickedAtMs;
     if (connection.onDrain === null) return;
-    this.awake();
+    awake(this);
     connection.onDrain?.();
   }
 
@@ -175,7 +150,14 @@ export class Hub {
   }
 
   close(connection: Connection, code: number): void {
-    if (connection.endedBy === null) this.awake();
+    try {
+      if (connection.endedBy === null) awake(this);
+    } finally {
+      this.#forget(connection, code);
+    }
+  }
+
+  #forget(connection: Connection, code: number): void {
     connection.state = "gone";
     // Whatever the frames wait for may never come.
     if (connection.waiting !== null) connection.waiting.length = 0;
@@ -227,7 +209,7 @@ export class Hub {
   ): Position | Promise<Position> {
     const publication = { topic, body, identity };
     this.#published += 1;
-    const startedMs = this.awake();
+    const startedMs = awake(this);
     if (this.#published % TIMED_PUBLISHES !== 0) return this.broker.publish(publication, keepsHistory);
     const position = this.broker.publish(publication, keepsHistory);
     if (position instanceof Promise) return position.finally(() => this.#timePublish(startedMs));

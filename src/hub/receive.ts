@@ -2,6 +2,7 @@ import { ProtocolError } from "../protocol/codes.ts";
 import { decodeFrame } from "../protocol/decode.ts";
 import { BYTES_PER_TOKEN } from "../protocol/frames.ts";
 import { ownMessage } from "./application.ts";
+import { awake } from "./awake.ts";
 import type { Connection } from "./connection.ts";
 import { PAUSE_BYTES, WAITING, type WaitingFrame, WAITING_FRAME_BYTES, WAITING_UNAUTHENTICATED } from "./connection.ts";
 import { asProtocolError, errorContext, errorFrame } from "./errors.ts";
@@ -33,7 +34,7 @@ type Decoded = Readonly<Record<string, unknown>>;
  * the handler waits for something: then the connection's later frames wait behind it, so that their order holds.
  */
 export function receive(hub: Hub, connection: Connection, data: string | Uint8Array): void {
-  const arrivedMs = hub.awake();
+  const arrivedMs = awake(hub);
   hub.metrics.counters.messagesIn += 1;
   connection.lastSeenMs = hub.tickedAtMs;
   if (connection.state === "gone") return;

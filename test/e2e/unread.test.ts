@@ -28,7 +28,7 @@ async function isEnded(): Promise<boolean> {
 }
 
 /** Does it again and again until somebody was ended for it. */
-async function untilEnded(act: (round: number) => Promise<unknown> | unknown): Promise<number> {
+async function untilEnded(act: (round: number) => unknown): Promise<number> {
   for (let round = 1; ; round += 1) {
     await act(round);
     if (round % 20 === 0 && (await isEnded())) return round;
@@ -43,7 +43,7 @@ async function expectSlow(userId: string): Promise<void> {
   expect(of("connection.closed")).toMatchObject([{ code: 4013 }]);
 }
 
-const WAYS: readonly (readonly [string, (slow: RawPeer, other: RawPeer) => Promise<unknown> | unknown])[] = [
+const WAYS: readonly (readonly [string, (slow: RawPeer, other: RawPeer) => unknown])[] = [
   [
     "messages to its user",
     () =>
