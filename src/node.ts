@@ -16,6 +16,7 @@ import { Addresses } from "./hub/address.ts";
 import { Drain } from "./hub/drain.ts";
 import { Handshakes } from "./hub/handshakes.ts";
 import { Hub } from "./hub/hub.ts";
+import { ENGINE_NET } from "./hub/unsent.ts";
 import { apiOf, readinessOf } from "./node-api.ts";
 import { observe } from "./node-observation.ts";
 import { BY_ITSELF, type NodeParts } from "./node-parts.ts";
@@ -43,6 +44,8 @@ const UNNAMED_PROXY =
   "a peer sends the forwarded header but is not in TRUSTED_PROXIES: its clients have no per-address limits";
 const FLUSH_MS = 2_000;
 const HTTP_BODY_BYTES = 65_536;
+/** What the engine holds in 32 bits. */
+const MAX_ENGINE_BYTES = 4_294_967_295;
 const STDOUT = 1;
 
 export async function startNode(config: Config, parts: NodeParts = {}): Promise<RunningNode> {
@@ -98,8 +101,8 @@ export async function startNode(config: Config, parts: NodeParts = {}): Promise<
       port: config.port,
       unixSocket: config.unixSocket,
       maxMessageBytes: config.maxMessageBytes,
-      // A net under the hub's own sweep, which closes with a code that says why.
-      maxUnsentBytes: 2 * config.maxUnsentBytes,
+      // A net under the hub's own looks, which leave no hole and close with a code that says why.
+      maxUnsentBytes: Math.min(ENGINE_NET * config.maxUnsentBytes, MAX_ENGINE_BYTES),
       // A net under the API's own bounds, which answer in JSON.
       maxBodyBytes: config.maxStreamBytes + HTTP_BODY_BYTES,
     },

@@ -12,7 +12,7 @@ const KIB = 1024;
 const MIB = 1024 * KIB;
 const MAX_COUNT = 1_000_000_000;
 const MAX_TIMER_MS = 2_147_483_647; // setTimeout fires at once above it
-const MAX_BYTES = 1024 * MIB; // the engine's own net is twice the bound on unsent bytes, in 32 bits
+const MAX_BYTES = 1024 * MIB; // the engine counts in 32 bits
 
 function integer(min: number, max: number) {
   const problem = `must be a whole number from ${min} to ${max}`;

@@ -27,7 +27,7 @@ import { TurnedAway } from "./reconnects.ts";
 import { type Room, Rooms } from "./rooms.ts";
 import { refuse, USER_TOPIC } from "./session.ts";
 import { forgiveSilence, sweepConnections } from "./sweep.ts";
-import { wasKilled } from "./unsent.ts";
+import { lookAtUnsent } from "./unsent.ts";
 import { Users } from "./users.ts";
 
 /** One publish in so many is timed. */
@@ -164,8 +164,8 @@ export class Hub {
     connection.onDrain?.();
     if (!this.connections.delete(connection)) return;
     this.release(connection);
-    // The engine's own limit ends a connection as a lost one.
-    if (connection.endedBy === null && code === 1006 && wasKilled(this, connection)) {
+    // The engine's own limit ends a connection as a lost one: what was last seen tells them apart.
+    if (connection.endedBy === null && code === 1006 && connection.isFallingBehind) {
       connection.endedBy = 4013;
       this.trail.slowConsumer(connection);
     }
@@ -237,8 +237,10 @@ export class Hub {
 
   /** A message with its position, to everyone on this node who is in its topic. */
   deliver(topic: string, message: Positioned): void {
-    if (topic.startsWith(USER_TOPIC)) this.users.deliver(nameOf(topic), message, this.metrics.counters);
+    if (topic.startsWith(USER_TOPIC))
+      this.rooms.sentSinceLook += this.users.deliver(nameOf(topic), message, this.metrics.counters);
     this.rooms.deliver(topic, message);
+    lookAtUnsent(this);
   }
 
   /** Gives back whatever the connection holds of the limits. Safe to call twice. */

@@ -15,9 +15,6 @@ interface Framing {
   readonly codec: Codec;
   readonly nativeTopic: string;
   members: number;
-  /** Bytes that a member was sent since the look at unsent bytes of that number. */
-  sentBytes: number;
-  sentLook: number;
   /** Null while one publish reaches all of them quickly. */
   slices: Slices | null;
 }
@@ -66,8 +63,6 @@ export class Room {
       codec,
       nativeTopic: codec.prefix + this.topic,
       members: 0,
-      sentBytes: 0,
-      sentLook: 0,
       slices: null,
     };
     this.framings.push(framing);
@@ -99,8 +94,8 @@ export class Rooms {
   #serial = 0;
   /** Connections in topics, counted once per topic. */
   memberships = 0;
-  /** How often it was looked at what is unsent. */
-  looks = 0;
+  /** What the topics were sent since it was looked at what is unsent, each frame once; of text the UTF-16 units. */
+  sentSinceLook = 0;
 
   constructor(ports: RoomsPorts) {
     this.#access = ports.access;
@@ -231,19 +226,7 @@ export class Rooms {
   #count(framing: Framing, { length }: Frame): void {
     this.#counters.messagesOut += 1;
     this.#counters.messagesDelivered += framing.members;
-    if (framing.sentLook !== this.looks) framing.sentBytes = 0;
-    framing.sentLook = this.looks;
-    framing.sentBytes += length;
-  }
-
-  /** Bytes that the connection was sent by its topics since the last look at what is unsent; of text the UTF-16 units. */
-  sentLately({ rooms, codec }: Connection): number {
-    let bytes = 0;
-    for (const room of rooms) {
-      const { sentLook, sentBytes } = room.framing(codec);
-      if (sentLook === this.looks) bytes += sentBytes;
-    }
-    return bytes;
+    this.sentSinceLook += length;
   }
 
   /** A frame without a position (presence), to all members; in a large room not to all of them in this turn, but in order. */

@@ -1,4 +1,3 @@
-import type { Connection } from "./connection.ts";
 import type { Hub } from "./hub.ts";
 
 /** What waits for clients that read too slowly: so much for each of them, and so much for all of them. */
@@ -7,26 +6,39 @@ import type { Hub } from "./hub.ts";
 export const UNSENT_SWEEP_MS = 250;
 /** How long a connection may have more unsent than allowed, so that one large burst is no offence. */
 const UNSENT_GRACE_MS = 1_000;
+/** Over so many times the allowed there is no grace. */
+const MAX_BURST = 2;
+/**
+ * So many times the allowed are the engine's own net, which must never catch a message: what it drops leaves a hole, behind which a client
+ * that reads again gets the next ones before it is ended. Between two looks a connection is sent the allowed at most, in UTF-16 units
+ * of up to three bytes.
+ */
+export const ENGINE_NET = 8;
 
 /**
- * Looks at what every connection has unsent, several times a second: one that stays over the bound is ended here with a code that says
- * why. The engine's own kill, at twice the bound, looks like a client that left; `wasKilled` tells them apart.
+ * Looks at what every connection has unsent, several times a second: one that stays over the bound, or is far over it, is ended with a code
+ * that says why.
  */
 export function sweepUnsent(hub: Hub): void {
   const nowMs = hub.clock.monotonic();
   const { maxUnsentBytes, maxTotalUnsentBytes } = hub.options;
   let totalBytes = 0;
-  hub.rooms.looks += 1;
+  hub.rooms.sentSinceLook = 0;
   for (const connection of hub.connections) {
     const { bufferedBytes } = connection.socket;
     connection.isFallingBehind = bufferedBytes > maxUnsentBytes / 4;
     if (bufferedBytes <= maxUnsentBytes) connection.overUnsentSinceMs = null;
     else connection.overUnsentSinceMs ??= nowMs;
-    const { overUnsentSinceMs } = connection;
-    if (overUnsentSinceMs !== null && nowMs - overUnsentSinceMs >= UNSENT_GRACE_MS) hub.endSlowConsumer(connection);
+    const overForMs = connection.overUnsentSinceMs === null ? 0 : nowMs - connection.overUnsentSinceMs;
+    if (overForMs >= UNSENT_GRACE_MS || bufferedBytes > MAX_BURST * maxUnsentBytes) hub.endSlowConsumer(connection);
     else totalBytes += bufferedBytes;
   }
   if (totalBytes > maxTotalUnsentBytes) endSlowest(hub, totalBytes - maxTotalUnsentBytes);
+}
+
+/** The same between two sweeps, once so much was sent that somebody may be over the bound. */
+export function lookAtUnsent(hub: Hub): void {
+  if (hub.rooms.sentSinceLook >= hub.options.maxUnsentBytes) sweepUnsent(hub);
 }
 
 /** Without grace: the memory of the node is everybody's. Those go first who have the most unsent. */
@@ -39,9 +51,4 @@ function endSlowest(hub: Hub, excessBytes: number): void {
     hub.endSlowConsumer(connection);
     leftBytes -= bytes;
   }
-}
-
-/** Whether the engine, rather than the peer, ended a connection without a close code: it had much unsent, or was sent that much since. */
-export function wasKilled(hub: Hub, connection: Connection): boolean {
-  return connection.isFallingBehind || hub.rooms.sentLately(connection) >= hub.options.maxUnsentBytes;
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { msgpackCodec } from "../../src/protocol/msgpack.ts";
+import { eventFor } from "../support/bodies.ts";
 import { HubRig } from "../support/hub.ts";
 
 const BOUND = 1_000;
@@ -48,45 +48,39 @@ describe("unsent bytes of all connections together", () => {
   });
 });
 
-describe("a connection that the engine ended for what it had unsent", () => {
+describe("a burst between two sweeps", () => {
   const chat = (message: string) => ({ type: "chat_message", roomSlug: "r", message });
 
-  /** A room in which more is said between two looks than a member may have unsent. */
-  function loudRoom() {
+  test("is looked at as soon as somebody may be over the bound, and who is far over it is ended at once", () => {
     const rig = new HubRig({ maxUnsentBytes: BOUND });
-    const sender = rig.member("sender", "r");
-    const members = { json: rig.member("json", "r"), msgpack: rig.member("msgpack", "r", msgpackCodec) };
-    const outsider = rig.member("outsider", "quiet");
+    const [sender, slow, slower] = [rig.member("sender", "r"), rig.member("slow", "r"), rig.member("slower", "r")];
     rig.tick();
-    for (let sent = 0; sent < 10; sent += 1) rig.receive(sender.connection, chat("x".repeat(100)));
-    return { rig, ...members, outsider };
-  }
-
-  test("before anybody looked is counted and audited by what its topics were sent, in either framing", () => {
-    const { rig, json, msgpack } = loudRoom();
-    json.socket.end(1006);
-    msgpack.socket.end(1006);
-    expect(endsOf(rig)).toEqual(["json", "msgpack"]);
-    expect(rig.audit.filter(({ event, code }) => event === "connection.closed" && code === 4013)).toHaveLength(2);
+    slow.socket.bufferedBytes = 2 * BOUND;
+    slower.socket.bufferedBytes = 2 * BOUND + 1;
+    rig.receive(sender.connection, chat("short"));
+    expect([slow.socket.closed, slower.socket.closed]).toEqual([null, null]);
+    rig.receive(sender.connection, chat("x".repeat(BOUND)));
+    expect([slow.socket.closed, slower.socket.closed?.code]).toEqual([null, 4013]);
+    expect(endsOf(rig)).toEqual(["slower"]);
   });
 
-  test("is told from one that left by itself, that was sent little, or that had read everything when last looked at", () => {
-    const { rig, json, msgpack, outsider } = loudRoom();
-    json.socket.end(1001);
-    outsider.socket.end(1006);
-    rig.tick();
-    msgpack.socket.end(1006);
-    expect(endsOf(rig)).toEqual([]);
+  test("to a user is looked at like one to a topic, and spares the user's other connections", () => {
+    const rig = new HubRig({ maxUnsentBytes: BOUND });
+    const [slow, other] = [rig.connect("ada"), rig.connect("ada")];
+    slow.socket.bufferedBytes = 2 * BOUND + 1;
+    void rig.hub.publish("user:ada", eventFor("user:ada", "note", "x".repeat(BOUND)), null);
+    expect([slow.socket.closed?.code, other.socket.closed]).toEqual([4013, null]);
+    expect(other.socket.take()).toMatchObject([{ type: "note", offset: 1 }]);
   });
+});
 
-  test("is known by the frame that did not fit any more", () => {
-    const rig = new HubRig();
-    const { socket, connection } = rig.connect("ada");
-    socket.send = () => "dropped";
-    rig.receive(connection, { type: "ping" });
-    socket.end(1006);
-    expect(endsOf(rig)).toEqual(["ada"]);
-  });
+test("a connection that the engine ended for a frame that did not fit any more is counted and audited", () => {
+  const rig = new HubRig();
+  const { socket, connection } = rig.connect("ada");
+  socket.send = () => "dropped";
+  rig.receive(connection, { type: "ping" });
+  socket.end(1006);
+  expect(endsOf(rig)).toEqual(["ada"]);
 });
 
 test("the users of a room are answered at the pace at which a client reads, like its history", async () => {
