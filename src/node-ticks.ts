@@ -4,8 +4,8 @@ import type { Engine } from "./engine/engine.ts";
 import type { Handshakes } from "./hub/handshakes.ts";
 import { type HeartbeatOptions, tickMs } from "./hub/heartbeat.ts";
 import type { Hub } from "./hub/hub.ts";
-import { isOverloaded } from "./hub/overload.ts";
-import { sweepUnsent, UNSENT_SWEEP_MS } from "./hub/sweep.ts";
+import { BEAT_MS, Overload } from "./hub/overload.ts";
+import { sweepUnsent, UNSENT_SWEEP_MS } from "./hub/unsent.ts";
 import type { Audit } from "./observe/audit.ts";
 import type { Clock } from "./observe/clock.ts";
 import { DescriptorWatch } from "./observe/descriptor-watch.ts";
@@ -40,19 +40,22 @@ export class NodeTicks {
   #hasKeys = true;
   #auditFailure: string | null = null;
   #noDescriptors = false;
-  /** The event loop is so far behind that new connections would make it worse. */
-  isOverloaded = false;
+  readonly overload: Overload;
+  #wasOverloaded = false;
 
   constructor(options: TickOptions, parts: TickParts) {
     this.#options = options;
     this.#parts = parts;
     this.#descriptors = new DescriptorWatch(parts.clock);
     this.#secondMs = parts.clock.monotonic();
+    this.overload = new Overload(options.overloadDelayMs);
   }
 
   start(): void {
-    const { hub } = this.#parts;
+    const { hub, clock } = this.#parts;
+    this.overload.beat(clock.monotonic());
     this.#timers = [
+      setInterval(() => this.overload.beat(clock.monotonic()), BEAT_MS),
       setInterval(() => this.#tick(), tickMs(this.#options)),
       setInterval(() => sweepUnsent(hub), UNSENT_SWEEP_MS),
     ];
@@ -82,15 +85,16 @@ export class NodeTicks {
     this.#loopDelay.sample();
     const p99Ms = this.#loopDelay.p99Ms();
     metrics.eventLoopDelay.observe(p99Ms / 1_000);
-    const overloaded = isOverloaded(this.isOverloaded, p99Ms, this.#options.overloadDelayMs);
+    this.overload.sample(p99Ms);
+    const overloaded = this.overload.isOver(this.#secondMs);
     const hasKeys = authenticator.keysReady;
     const { failure: auditFailure, lost } = audit;
-    if (overloaded !== this.isOverloaded) log.warn({ overloaded, p99Ms }, "event loop delay");
+    if (overloaded !== this.#wasOverloaded) log.warn({ overloaded, p99Ms }, "event loop delay");
     if (hasKeys !== this.#hasKeys) log.warn({ hasKeys }, "keys to verify tokens with");
     if (auditFailure !== this.#auditFailure) log.warn({ auditFailure, lost }, "audit log");
     if (noDescriptors !== this.#noDescriptors) log.warn({ noDescriptors }, "file descriptors");
     this.#noDescriptors = noDescriptors;
-    this.isOverloaded = overloaded;
+    this.#wasOverloaded = overloaded;
     this.#hasKeys = hasKeys;
     this.#auditFailure = auditFailure;
   }

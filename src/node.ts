@@ -16,6 +16,7 @@ import { Addresses } from "./hub/address.ts";
 import { Drain } from "./hub/drain.ts";
 import { Handshakes } from "./hub/handshakes.ts";
 import { Hub } from "./hub/hub.ts";
+import { ENGINE_NET } from "./hub/unsent.ts";
 import { apiOf, readinessOf } from "./node-api.ts";
 import { observe } from "./node-observation.ts";
 import { BY_ITSELF, type NodeParts } from "./node-parts.ts";
@@ -23,7 +24,6 @@ import { NodeTicks } from "./node-ticks.ts";
 import { systemClock } from "./observe/clock.ts";
 import { connectionsFor, descriptorLimit } from "./observe/descriptors.ts";
 import type { Log } from "./observe/log.ts";
-import { ProtocolError } from "./protocol/codes.ts";
 import { startLineOf } from "./start-line.ts";
 
 /** The composition root: builds the parts of one node from its configuration and connects them. */
@@ -44,7 +44,8 @@ const UNNAMED_PROXY =
   "a peer sends the forwarded header but is not in TRUSTED_PROXIES: its clients have no per-address limits";
 const FLUSH_MS = 2_000;
 const HTTP_BODY_BYTES = 65_536;
-const OVERLOADED_RETRY_MS = 2_000;
+/** What the engine holds in 32 bits. */
+const MAX_ENGINE_BYTES = 4_294_967_295;
 const STDOUT = 1;
 
 export async function startNode(config: Config, parts: NodeParts = {}): Promise<RunningNode> {
@@ -81,9 +82,9 @@ export async function startNode(config: Config, parts: NodeParts = {}): Promise<
     refusal: (error) => errorResponse(error, clock.now()),
     access: (record) => log.access(record),
     warn: (fields, message) => log.warn(fields, message),
-    admission() {
-      if (drain.isRefusing) return new ProtocolError("DRAINING", { retryAfterMs: drain.retryAfterMs() });
-      return ticks.isOverloaded ? new ProtocolError("OVERLOADED", { retryAfterMs: OVERLOADED_RETRY_MS }) : null;
+    admission(nowMs) {
+      if (drain.isRefusing) return "DRAINING";
+      return ticks.overload.isOver(nowMs) ? "OVERLOADED" : null;
     },
   });
   const api = apiOf({
@@ -91,7 +92,7 @@ export async function startNode(config: Config, parts: NodeParts = {}): Promise<
     readiness: () =>
       readinessOf(
         { draining: !drain.isReady, broker: !broker.ready, keys: !authenticator.keysReady },
-        { audit: audit.failure !== null },
+        { audit: audit.failure !== null, overloaded: ticks.overload.isOver(clock.monotonic()) },
       ),
   });
   const engine: Engine = createBunEngine(
@@ -100,8 +101,8 @@ export async function startNode(config: Config, parts: NodeParts = {}): Promise<
       port: config.port,
       unixSocket: config.unixSocket,
       maxMessageBytes: config.maxMessageBytes,
-      // A net under the hub's own sweep, which closes with a code that says why.
-      maxUnsentBytes: 2 * config.maxUnsentBytes,
+      // A net under the hub's own looks, which leave no hole and close with a code that says why.
+      maxUnsentBytes: Math.min(ENGINE_NET * config.maxUnsentBytes, MAX_ENGINE_BYTES),
       // A net under the API's own bounds, which answer in JSON.
       maxBodyBytes: config.maxStreamBytes + HTTP_BODY_BYTES,
     },

@@ -122,7 +122,10 @@ export interface EngineOptions {
   readonly unixSocket: string | null;
   /** Over it the engine closes 1009, from the frame header where that tells. */
   readonly maxMessageBytes: number;
-  /** The engine's own net: a socket with more than this unsent is ended without a close frame. */
+  /**
+   * The engine's own net: a socket with more than this unsent is ended without a close frame. What was published then is left out, and what
+   * is published until it has ended may still come: whoever must not see a hole ends the socket earlier.
+   */
   readonly maxUnsentBytes: number;
   /** Bodies over it are answered 413 by the engine. */
   readonly maxBodyBytes: number;

@@ -60,7 +60,6 @@ export class Backend {
 
   /** Throws or rejects MESSAGE_TOO_LARGE, MESSAGE_ID_REUSED, PUBLISH_FAILED. */
   publish(topic: string, { event, data, messageId }: BackendEvent): Published | Promise<Published> {
-    this.#hub.wake();
     return publishEvent(this.#hub, { topic, event, data, messageId, from: null });
   }
 

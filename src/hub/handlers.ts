@@ -8,6 +8,7 @@ import type { Connection } from "./connection.ts";
 import { principalOf, requireAccess, requireMembership } from "./guards.ts";
 import { history } from "./history.ts";
 import type { Hub } from "./hub.ts";
+import { afterRelief } from "./pacing.ts";
 import { publish } from "./publishing.ts";
 import { refresh } from "./session.ts";
 import { joinRoom, leaveRoom, subscribe, subscribeConversation, unsubscribe } from "./subscribe.ts";
@@ -95,7 +96,12 @@ function presence(hub: Hub, connection: Connection, frame: ClientFrame<"presence
   return asked.then(() => answerPresence(hub, connection, frame, topic));
 }
 
-function answerPresence(hub: Hub, connection: Connection, frame: ClientFrame<"presence">, topic: string): void {
+function answerPresence(
+  hub: Hub,
+  connection: Connection,
+  frame: ClientFrame<"presence">,
+  topic: string,
+): void | Promise<void> {
   const room = hub.rooms.get(topic);
   connection.send({
     type: "presence_state",
@@ -105,4 +111,5 @@ function answerPresence(hub: Hub, connection: Connection, frame: ClientFrame<"pr
     userCount: room === undefined ? 0 : hub.presence.count(room),
     timestamp: hub.clock.now(),
   });
+  return afterRelief(hub, connection);
 }

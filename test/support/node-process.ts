@@ -69,6 +69,11 @@ export class NodeProcess {
     if (exitCode !== 0) throw new Error("the limit was not lifted");
   }
 
+  /** `SIGSTOP` makes it stand still, `SIGCONT` go on. */
+  signal(name: NodeJS.Signals): void {
+    this.#child.kill(name);
+  }
+
   async stop(): Promise<void> {
     this.#child.kill("SIGKILL");
     await this.#child.exited;
