@@ -1,5 +1,5 @@
 import type { Config } from "./config.ts";
-import { BYTES_PER_TOKEN } from "./protocol/frames.ts";
+import { BYTES_PER_TOKEN, MAX_PART_BYTES } from "./protocol/frames.ts";
 import { ALGORITHM_KEYS, type SettingKey } from "./settings.ts";
 
 /** Settings that are right each alone and wrong together, as one table; and combinations worth a warning. */
@@ -149,9 +149,17 @@ export const RULES: readonly Rule[] = [
   {
     level: "problem",
     name: "MAX_UNSENT_BYTES",
-    text: "is below HISTORY_BYTES + 2 × MAX_MESSAGE_BYTES: a recovery would end its own connection",
+    text: "is below HISTORY_BYTES (at most 262144) + 2 × MAX_MESSAGE_BYTES: a recovery would end its own connection",
     uses: ["maxUnsentBytes", "historyBytes", "maxMessageBytes"],
-    applies: (config) => config.maxUnsentBytes < config.historyBytes + 2 * config.maxMessageBytes,
+    applies: (config) =>
+      config.maxUnsentBytes < Math.min(config.historyBytes, MAX_PART_BYTES) + 2 * config.maxMessageBytes,
+  },
+  {
+    level: "problem",
+    name: "MAX_TOTAL_UNSENT_BYTES",
+    text: "is below MAX_UNSENT_BYTES: one connection would fill it",
+    uses: ["maxTotalUnsentBytes", "maxUnsentBytes"],
+    applies: (config) => config.maxTotalUnsentBytes < config.maxUnsentBytes,
   },
   {
     level: "problem",

@@ -1,5 +1,6 @@
 import type { Api } from "./api/app.ts";
 import type { Handler } from "./engine/engine.ts";
+import { awake } from "./hub/awake.ts";
 import type { Connection } from "./hub/connection.ts";
 import type { Handshakes } from "./hub/handshakes.ts";
 import type { Hub } from "./hub/hub.ts";
@@ -20,7 +21,10 @@ export function handlerOf(
     drain: (connection) => hub.drain(connection),
     pong: (connection) => hub.pong(connection),
     close: (connection, code) => hub.close(connection, code),
-    fetch: (request, peer) => api.fetch(request, peer),
+    fetch(request, peer) {
+      awake(hub);
+      return api.fetch(request, peer);
+    },
     failed: (error) => report(error, crypto.randomUUID()),
   };
 }

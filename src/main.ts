@@ -8,6 +8,8 @@ const CRASH_GRACE_MS = 5000;
 /** Runs the node until a signal or a crash; the result is the exit status. */
 export async function start(env: Environment): Promise<number> {
   const ending = Promise.withResolvers<number>();
+  // A disk that is full, or a reader that has gone, must not end a node for the sake of its start line.
+  for (const output of [process.stdout, process.stderr]) output.on("error", () => {});
   for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, () => ending.resolve(0));
 
   let config: Config | null = null;
@@ -24,7 +26,7 @@ export async function start(env: Environment): Promise<number> {
 
   const limitMs = config.drainDelayMs + config.drainMs + CRASH_GRACE_MS;
   const crashed = (error: unknown): void => {
-    if (process.exitCode === 1) return; // a broken stderr crashes again with every record
+    if (process.exitCode === 1) return; // what goes wrong while it drains has the same cause, or is no matter any more
     process.exitCode = 1;
     process.stderr.write(crashRecord(error));
     setTimeout(() => process.exit(), limitMs).unref();

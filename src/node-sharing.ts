@@ -58,6 +58,8 @@ interface SharingPorts {
   readonly log: Log;
   readonly deliver: Deliver;
   readonly lose: Lose;
+  /** To be called before what comes from other nodes is handled: an event like any other. */
+  readonly wake: () => void;
   /** Asked for when there is something to tell. */
   readonly presence: () => PresenceListener;
   readonly report: (error: unknown, correlationId: string) => void;
@@ -91,7 +93,7 @@ function alone(config: Config, { clock, deliver }: SharingPorts): Sharing {
 
 /** Topics are spread over all addresses; what belongs to no topic is kept on the first. */
 function overRedis(config: Config, ports: SharingPorts): Sharing {
-  const { clock, log, deliver, lose, report, nodeTimes, presence: listener } = ports;
+  const { clock, log, lose, report, nodeTimes, presence: listener } = ports;
   const addresses = configured(() => {
     const known = redisAddresses(config.brokerUrl);
     if (known === null) throw new Error("BROKER_URL must be memory:// or addresses such as redis://host:6379/0");
@@ -113,7 +115,13 @@ function overRedis(config: Config, ports: SharingPorts): Sharing {
   };
   const revocations = new RedisRevocations({ ...shared, onRevoked: ports.onRevoked });
   const permissions = new RedisPermissions({ ...shared, onChanged: ports.onPermissionsChanged });
-  const broker = new RedisBroker(config, { links, clock, deliver, lose });
+  const broker = new RedisBroker(config, {
+    ...{ links, clock, lose },
+    deliver(topic, message) {
+      ports.wake();
+      ports.deliver(topic, message);
+    },
+  });
   const warn = (fields: object, message: string): void => log.warn(fields, message);
   const nodes = new RedisNodes(config.nodeId, link, { clock, warn, report }, nodeTimes);
   const presence = new RedisPresence({ links, nodes, clock, listener });

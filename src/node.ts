@@ -10,6 +10,7 @@ import { createBunEngine } from "./engine/bun.ts";
 import type { Engine } from "./engine/engine.ts";
 import { handlerOf } from "./engine-handler.ts";
 import { Addresses } from "./hub/address.ts";
+import { awake } from "./hub/awake.ts";
 import { Backend } from "./hub/backend.ts";
 import { permissionsChangedElsewhere } from "./hub/changed-permissions.ts";
 import { Drain } from "./hub/drain.ts";
@@ -17,6 +18,7 @@ import { Everywhere } from "./hub/everywhere.ts";
 import { Handshakes } from "./hub/handshakes.ts";
 import { Hub } from "./hub/hub.ts";
 import { revokedElsewhere } from "./hub/revoked-elsewhere.ts";
+import { ENGINE_NET } from "./hub/unsent.ts";
 import { apiOf, readinessOf } from "./node-api.ts";
 import { observe } from "./node-observation.ts";
 import { BY_ITSELF, type NodeParts } from "./node-parts.ts";
@@ -25,7 +27,6 @@ import { NodeTicks } from "./node-ticks.ts";
 import { systemClock } from "./observe/clock.ts";
 import { connectionsFor, descriptorLimit } from "./observe/descriptors.ts";
 import type { Log } from "./observe/log.ts";
-import { ProtocolError } from "./protocol/codes.ts";
 import { startLineOf } from "./start-line.ts";
 
 /** The composition root: builds the parts of one node from its configuration and connects them. */
@@ -48,8 +49,8 @@ const UNNAMED_PROXY =
   "a peer sends the forwarded header but is not in TRUSTED_PROXIES: its clients have no per-address limits";
 const FLUSH_MS = 2_000;
 const HTTP_BODY_BYTES = 65_536;
-const OVERLOADED_RETRY_MS = 2_000;
-const BROKER_RETRY_MS = 2_000;
+/** What the engine holds in 32 bits. */
+const MAX_ENGINE_BYTES = 4_294_967_295;
 const STDOUT = 1;
 
 export async function startNode(config: Config, parts: NodeParts = {}): Promise<RunningNode> {
@@ -63,6 +64,7 @@ export async function startNode(config: Config, parts: NodeParts = {}): Promise<
     ...{ clock, log, report, nodeTimes: parts.nodeTimes ?? {} },
     deliver: (topic, message) => hub.deliver(topic, message),
     lose: (topic, position) => hub.lose(topic, position),
+    wake: () => void awake(hub),
     presence: () => hub.presence,
     onRevoked: (revoked) => revokedElsewhere(hub, revoked),
     onPermissionsChanged: (changed) => permissionsChangedElsewhere(hub, changed),
@@ -95,10 +97,10 @@ export async function startNode(config: Config, parts: NodeParts = {}): Promise<
     refusal: (error) => errorResponse(error, clock.now()),
     access: (record) => log.access(record),
     warn: (fields, message) => log.warn(fields, message),
-    admission() {
-      if (drain.isRefusing) return new ProtocolError("DRAINING", { retryAfterMs: drain.retryAfterMs() });
-      if (!broker.ready) return new ProtocolError("UNAVAILABLE", { retryAfterMs: BROKER_RETRY_MS });
-      return ticks.isOverloaded ? new ProtocolError("OVERLOADED", { retryAfterMs: OVERLOADED_RETRY_MS }) : null;
+    admission(nowMs) {
+      if (drain.isRefusing) return "DRAINING";
+      if (!broker.ready) return "UNAVAILABLE";
+      return ticks.overload.isOver(nowMs) ? "OVERLOADED" : null;
     },
   });
   const api = apiOf({
@@ -110,7 +112,7 @@ export async function startNode(config: Config, parts: NodeParts = {}): Promise<
           ...{ draining: !drain.isReady, broker: !broker.ready, keys: !authenticator.keysReady },
           ...{ revocations: !revocations.ready, permissions: !permissions.ready },
         },
-        { audit: audit.failure !== null },
+        { audit: audit.failure !== null, overloaded: ticks.overload.isOver(clock.monotonic()) },
       ),
   });
   const engine: Engine = createBunEngine(
@@ -119,15 +121,15 @@ export async function startNode(config: Config, parts: NodeParts = {}): Promise<
       port: config.port,
       unixSocket: config.unixSocket,
       maxMessageBytes: config.maxMessageBytes,
-      // A net under the hub's own sweep, which closes with a code that says why.
-      maxUnsentBytes: 2 * config.maxUnsentBytes,
+      // A net under the hub's own looks, which leave no hole and close with a code that says why.
+      maxUnsentBytes: Math.min(ENGINE_NET * config.maxUnsentBytes, MAX_ENGINE_BYTES),
       // A net under the API's own bounds, which answer in JSON.
       maxBodyBytes: config.maxStreamBytes + HTTP_BODY_BYTES,
     },
     handlerOf(hub, handshakes, api, report),
   );
 
-  const ticks = new NodeTicks(config, { hub, handshakes, api, authenticator, audit, metrics, log, clock });
+  const ticks = new NodeTicks(config, { engine, hub, handshakes, api, authenticator, audit, metrics, log, clock });
   const release = async (): Promise<void> => {
     ticks.stop();
     await engine.stop();

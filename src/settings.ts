@@ -12,7 +12,7 @@ const KIB = 1024;
 const MIB = 1024 * KIB;
 const MAX_COUNT = 1_000_000_000;
 const MAX_TIMER_MS = 2_147_483_647; // setTimeout fires at once above it
-const MAX_BYTES = 1024 * MIB; // the engine's own net is twice the bound on unsent bytes, in 32 bits
+const MAX_BYTES = 1024 * MIB; // the engine counts in 32 bits
 
 function integer(min: number, max: number) {
   const problem = `must be a whole number from ${min} to ${max}`;
@@ -255,6 +255,11 @@ export const Settings = v.object({
   handshakeBurst: row(count, 200, "Handshakes that may come at once."),
   authFailuresPerMinute: row(count, 20, "Failed authentications per minute and address."),
   maxUnsentBytes: row(bytes, MIB, "Bytes that may wait for one connection before it is closed 4013."),
+  maxTotalUnsentBytes: row(
+    integer(1, 1024 * MAX_BYTES),
+    256 * MIB,
+    "Bytes that may wait for all connections before those with the most are closed 4013.",
+  ),
   maxStreamBytes: row(bytes, 8 * MIB, "Bytes of one streaming request."),
   authDeadlineMs: row(milliseconds, 10_000, "Milliseconds on `/` until the connection must be authenticated."),
   pingIntervalMs: row(milliseconds, 30_000, "Milliseconds between pings."),

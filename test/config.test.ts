@@ -91,6 +91,7 @@ const DEFAULTS = {
   handshakeBurst: 200,
   authFailuresPerMinute: 20,
   maxUnsentBytes: 1_048_576,
+  maxTotalUnsentBytes: 268_435_456,
   maxStreamBytes: 8_388_608,
   authDeadlineMs: 10_000,
   pingIntervalMs: 30_000,
@@ -387,6 +388,7 @@ describe("settings together", () => {
     [{ JOIN_BURST: "9" }, "JOIN_BURST"],
     [{ HANDSHAKE_BURST: "49" }, "HANDSHAKE_BURST"],
     [{ MAX_UNSENT_BYTES: "393215" }, "MAX_UNSENT_BYTES"],
+    [{ MAX_TOTAL_UNSENT_BYTES: "1048575" }, "MAX_TOTAL_UNSENT_BYTES"],
     [{ MAX_HISTORY_BYTES: "262143" }, "MAX_HISTORY_BYTES"],
     [{ JWT_ALGORITHMS: "RS256" }, "JWT_ALGORITHMS"],
     [{ JWT_ALGORITHMS: "HS256,RS256" }, "JWT_ALGORITHMS"],
@@ -406,9 +408,12 @@ describe("settings together", () => {
       PONG_TIMEOUT_MS: "30001",
       JOIN_BURST: "10",
       MAX_UNSENT_BYTES: "393216",
+      MAX_TOTAL_UNSENT_BYTES: "393216",
       MAX_TOKEN_LIFETIME_S: "3600",
     };
     expect(load({ JWT_SECRET: SECRET, ...env })).toMatchObject({ pongTimeoutMs: 30_001, maxUnsentBytes: 393_216 });
+    // A recovery comes in parts, at the pace at which it is read: a history may be larger than what may be unsent.
+    expect(load({ JWT_SECRET: SECRET, ...env, HISTORY_BYTES: "9000000" })).toMatchObject({ historyBytes: 9_000_000 });
   });
 
   test("a wrong value is not reported a second time as a contradiction, other contradictions still are", () => {

@@ -1,7 +1,7 @@
 import { HTTPException } from "hono/http-exception";
 import * as v from "valibot";
 import { asProtocolError } from "../hub/errors.ts";
-import { ERROR_CODES, ERRORS, type ErrorCode, ProtocolError } from "../protocol/codes.ts";
+import { ERROR_CODES, ERRORS, type ErrorCode, ProtocolError, retryAfterMsOf } from "../protocol/codes.ts";
 
 /** The one place where an error becomes an HTTP answer. */
 
@@ -26,9 +26,6 @@ export const ErrorBody = v.object({
 /** Takes what a client never sees, under the id that it does see. */
 export type LogFailure = (error: unknown, correlationId: string) => void;
 
-/** When an error is worth a retry and nobody knows when. */
-const DEFAULT_RETRY_AFTER_MS = 1_000;
-
 const CHALLENGE = { "WWW-Authenticate": "Bearer" }; // RFC 9110 section 11.6.1: every 401 has one
 
 const HEADERS: Partial<Record<ErrorCode, Readonly<Record<string, string>>>> = {
@@ -48,8 +45,8 @@ export function errorResponse(
   nowMs: number,
   facts: Readonly<Record<string, unknown>> = {},
 ): ErrorResponse {
-  const { text, status, retry } = ERRORS[error.code];
-  const retryAfterMs = error.details.retryAfterMs ?? (retry === "later" ? DEFAULT_RETRY_AFTER_MS : undefined);
+  const { text, status } = ERRORS[error.code];
+  const retryAfterMs = retryAfterMsOf(error);
   const headers: Record<string, string> = {
     "Content-Type": "application/json",
     "Cache-Control": "no-store",

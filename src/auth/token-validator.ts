@@ -44,7 +44,6 @@ export interface ValidatorPorts {
 }
 
 const TIMEOUT_MS = 10_000;
-const OVERLOADED_RETRY_MS = 1_000;
 const ANSWERS: ReadonlySet<string> = new Set(["AUTH_FAILED", "TOKEN_EXPIRED", "FORBIDDEN", "UNAVAILABLE"]);
 
 /** Tokens are checked by a function of the application. One-time tickets stay those of the node. */
@@ -93,7 +92,7 @@ export class ValidatedTokens implements Authenticator {
     if (addressKey !== null) this.#failures.check(addressKey);
     if (token === "" || token.length > MAX_TOKEN_LENGTH) throw this.#failure(token, addressKey);
     if (this.#pending >= this.#options.maxPendingConnections) {
-      throw new ProtocolError("OVERLOADED", { retryAfterMs: OVERLOADED_RETRY_MS });
+      throw new ProtocolError("OVERLOADED");
     }
     try {
       const validate = this.#validate;

@@ -4,7 +4,9 @@ import { type Credential, findCredential, type SourceOptions } from "../auth/sou
 import { errorResponse } from "../api/errors.ts";
 import type { Addresses, ClientAddress } from "../hub/address.ts";
 import { asProtocolError } from "../hub/errors.ts";
-import { Buckets, type Rate } from "../hub/limits.ts";
+import { HandshakeLimit } from "../hub/handshake-limit.ts";
+import type { Rate } from "../hub/limits.ts";
+import { TurnedAway } from "../hub/reconnects.ts";
 import type { Audit } from "../observe/audit.ts";
 import type { Clock } from "../observe/clock.ts";
 import { ERRORS, ProtocolError } from "../protocol/codes.ts";
@@ -39,7 +41,8 @@ export interface UpgradePorts {
 export class UpgradeAuth {
   readonly #options: UpgradeOptions;
   readonly #ports: UpgradePorts;
-  readonly #buckets: Buckets;
+  readonly #limit: HandshakeLimit;
+  readonly #turnedAway: TurnedAway;
   /** A session lives as long as its request, which the connection's data holds. */
   readonly #sessions = new WeakMap<Request, AuthSession>();
   #sweptMs: number;
@@ -47,7 +50,8 @@ export class UpgradeAuth {
   constructor(options: UpgradeOptions, ports: UpgradePorts) {
     this.#options = options;
     this.#ports = ports;
-    this.#buckets = new Buckets(options.handshakes);
+    this.#limit = new HandshakeLimit(options.handshakes);
+    this.#turnedAway = new TurnedAway(ports.clock);
     this.#sweptMs = ports.clock.monotonic();
   }
 
@@ -72,7 +76,7 @@ export class UpgradeAuth {
       audit.record({ ...about, event: "connection.accepted", userId: principal.id, result: "ok", code: "OK" });
       return undefined;
     } catch (error) {
-      const known = asProtocolError(error, report);
+      const known = this.#turnedAway.told(asProtocolError(error, report));
       const event = ERRORS[known.code].status === 401 ? "auth.failed" : "connection.refused";
       audit.record({ ...about, event, result: "refused", code: known.code });
       const { status, headers, body } = errorResponse(known, clock.now());
@@ -86,7 +90,7 @@ export class UpgradeAuth {
   ): Promise<{ credential: Credential; principal: Principal }> {
     const header = (name: string): string | null => request.headers.get(name);
     const { origins, authenticator, clock } = this.#ports;
-    const retryAfterMs = client.key === null ? 0 : this.#buckets.take(client.key, 1, clock.monotonic());
+    const retryAfterMs = client.key === null ? 0 : this.#limit.take(client.key, clock.monotonic(), Math.random());
     if (retryAfterMs > 0) throw new ProtocolError("RATE_LIMITED", { retryAfterMs });
     const url = new URL(request.url);
     const view = { query: url.search.slice(1), header };
@@ -102,7 +106,7 @@ export class UpgradeAuth {
     const nowMs = this.#ports.clock.monotonic();
     if (nowMs - this.#sweptMs < 1_000) return;
     this.#sweptMs = nowMs;
-    this.#buckets.sweep(nowMs);
+    this.#limit.sweep(nowMs);
     this.#ports.authenticator.sweep();
   }
 }

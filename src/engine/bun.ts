@@ -51,6 +51,10 @@ class BunEngine<S> implements Engine {
     this.#server?.publish(topic, frame, false);
   }
 
+  closeIdle(): void {
+    this.#server?.closeIdleConnections();
+  }
+
   async stop(): Promise<void> {
     await this.#server?.stop(true);
   }

@@ -110,6 +110,8 @@ export interface Engine {
   listen(): Promise<Address>;
   /** To every member of the topic, in the order of the calls. A message is copied or immutable once this returns. */
   publish(topic: string, frame: Frame): void;
+  /** Closes HTTP connections that are kept open between two requests. WebSockets and requests under way go on. */
+  closeIdle(): void;
   /** Ends every connection that is left with 1001 and stops listening. */
   stop(): Promise<void>;
 }
@@ -120,7 +122,10 @@ export interface EngineOptions {
   readonly unixSocket: string | null;
   /** Over it the engine closes 1009, from the frame header where that tells. */
   readonly maxMessageBytes: number;
-  /** The engine's own net: a socket with more than this unsent is ended without a close frame. */
+  /**
+   * The engine's own net: a socket with more than this unsent is ended without a close frame. What was published then is left out, and what
+   * is published until it has ended may still come: whoever must not see a hole ends the socket earlier.
+   */
   readonly maxUnsentBytes: number;
   /** Bodies over it are answered 413 by the engine. */
   readonly maxBodyBytes: number;

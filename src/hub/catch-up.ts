@@ -3,6 +3,7 @@ import type { Around } from "../protocol/server-frames.ts";
 import type { Connection } from "./connection.ts";
 import type { Hub } from "./hub.ts";
 import { isCongested, relieved } from "./pacing.ts";
+import { placeOf } from "../protocol/topic.ts";
 import type { Room } from "./rooms.ts";
 
 /** How many messages are looked up at once while a connection catches up with what was published meanwhile. */
@@ -10,11 +11,38 @@ const LIVE_BATCH = 100;
 
 /** What a member is still to be sent before it gets live messages from the topic itself. */
 interface Backlog {
-  readonly room: Room;
+  readonly topic: string;
+  readonly stream: Held;
   /** The parts behind the first, which the answer to the join had. */
   readonly rest: readonly (readonly Positioned[])[];
   /** Where they end. */
   readonly position: Position;
+}
+
+/** A topic whose live messages the connection does not get before it has caught up. */
+interface Held {
+  /** Not any more once the connection was taken out of the topic, though it may be back in it by now: then it is live already. */
+  isHeld(): boolean;
+  goLive(): void;
+}
+
+/** The connection is a member of the room, and gets no messages of it. */
+export function heldInRoom(hub: Hub, connection: Connection, room: Room): Held {
+  return {
+    isHeld: () => room.catchingUp?.has(connection) === true,
+    goLive: () => hub.rooms.goLive(connection, room),
+  };
+}
+
+/** There is no room of a user's own topic: from here on the connection is left out of what is sent to its user. */
+export function holdOwn(connection: Connection): Held {
+  connection.isOwnHeld = true;
+  return {
+    isHeld: () => connection.state !== "gone" && connection.isOwnHeld,
+    goLive() {
+      connection.isOwnHeld = false;
+    },
+  };
 }
 
 /**
@@ -32,24 +60,26 @@ export async function catchUp(hub: Hub, connection: Connection, backlog: Backlog
   }
 }
 
-async function sendMissed(hub: Hub, connection: Connection, { room, rest, position }: Backlog): Promise<void> {
+async function sendMissed(hub: Hub, connection: Connection, backlog: Backlog): Promise<void> {
+  const { topic, stream, rest, position } = backlog;
+  const place = placeOf(topic);
   for (const [index, part] of rest.entries()) {
     if (isCongested(hub, connection)) await relieved(hub, connection);
-    if (!isHeld(connection, room)) return;
+    if (!stream.isHeld()) return;
     const more = index < rest.length - 1;
-    const frame: Around<"recovered"> = { type: "recovered", ...room.place, more, timestamp: hub.clock.now() };
-    connection.sendWith(frame, hub.answers.messages(room.topic, connection.codec, part));
+    const frame: Around<"recovered"> = { type: "recovered", ...place, more, timestamp: hub.clock.now() };
+    connection.sendWith(frame, hub.answers.messages(topic, connection.codec, part));
     // Others have their turn between two parts, however fast the client reads.
     await new Promise<void>((resolve) => hub.later(resolve));
   }
   for (let reached: Position | null = position; reached !== null;) {
     if (isCongested(hub, connection)) await relieved(hub, connection);
-    if (!isHeld(connection, room)) return;
-    const answer = hub.broker.history(room.topic, reached, LIVE_BATCH);
+    if (!stream.isHeld()) return;
+    const answer = hub.broker.history(topic, reached, LIVE_BATCH);
     const missed = answer instanceof Promise ? await answer : answer;
-    if (!isHeld(connection, room)) return;
+    if (!stream.isHeld()) return;
     if (missed.messages.length > 0 || !missed.recovered) reached = sendLive(hub, connection, missed, reached);
-    else reached = await goLive(hub, connection, room, reached);
+    else reached = await goLive(hub, connection, backlog, reached);
   }
 }
 
@@ -62,7 +92,7 @@ function sendLive(hub: Hub, connection: Connection, missed: History, since: Posi
   let reached = since;
   for (const message of missed.messages) {
     if (isCongested(hub, connection)) break;
-    connection.socket.send(connection.codec.encodePositioned(message.body, message.offset, message.epoch));
+    connection.deliver(connection.codec.encodePositioned(message.body, message.offset, message.epoch));
     reached = message;
   }
   return reached;
@@ -72,19 +102,14 @@ function sendLive(hub: Hub, connection: Connection, missed: History, since: Posi
 function goLive(
   hub: Hub,
   connection: Connection,
-  room: Room,
+  { topic, stream }: Backlog,
   since: Position,
 ): Position | null | Promise<Position | null> {
-  return hub.broker.enter([{ topic: room.topic, since }], ([missed]) => {
-    if (missed === undefined || !isHeld(connection, room)) return null;
+  return hub.broker.enter([{ topic, since }], ([missed]) => {
+    if (missed === undefined || !stream.isHeld()) return null;
     const reached = sendLive(hub, connection, missed, since);
     if (reached === null || reached.offset < missed.offset) return reached;
-    hub.rooms.goLive(connection, room);
+    stream.goLive();
     return null;
   });
-}
-
-/** Not any more once it was taken out of the topic, though it may be back in it by now: then it is live already. */
-function isHeld(connection: Connection, room: Room): boolean {
-  return room.catchingUp?.has(connection) === true;
 }

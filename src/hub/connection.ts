@@ -1,4 +1,4 @@
-import type { Socket } from "../engine/engine.ts";
+import type { Frame, Socket } from "../engine/engine.ts";
 import type { ChosenCloseCode, CloseCode, ProtocolError } from "../protocol/codes.ts";
 import { closeName } from "../protocol/codes.ts";
 import type { Codec, EncodedFields } from "../protocol/codec.ts";
@@ -76,10 +76,12 @@ export class Connection {
   userAgent: string | null;
   readonly rooms: Room[] = [];
   openedAtMs = 0;
+  /** What its time to authenticate is counted from: when it was opened, less the pauses of the process. */
+  pendingSinceMs = 0;
   lastSeenMs = 0;
   /** Frames that were refused for their rate since the last accepted one. */
   refusedFrames = 0;
-  /** A good part of the allowed was unsent when last looked at. */
+  /** A good part of the allowed was unsent when last looked at, or a frame did not fit any more. */
   isFallingBehind = false;
   /** Since when every sweep has found more unsent than is allowed. */
   overUnsentSinceMs: number | null = null;
@@ -95,6 +97,8 @@ export class Connection {
   waitingBytes = 0;
   /** Nothing is read from the client until its waiting frames are handled. */
   isPaused = false;
+  /** It is being sent what it missed of its user's own topic: what is sent to its user meanwhile comes from the history as well. */
+  isOwnHeld = false;
   /** Called when bytes that waited went out, and at the end; null unless something waits for it. */
   onDrain: (() => void) | null = null;
   /** A refusal that the endpoint tells by a close code, once the upgrade has happened. */
@@ -139,12 +143,17 @@ export class Connection {
   }
 
   send(frame: ServerFrame): void {
-    this.socket.send(this.codec.encode(frame));
+    this.deliver(this.codec.encode(frame));
   }
 
   /** A frame with fields that were encoded for many. */
   sendWith(frame: object, fields: EncodedFields): void {
-    this.socket.send(this.codec.encodeWith(frame, fields));
+    this.deliver(this.codec.encodeWith(frame, fields));
+  }
+
+  /** A frame that is encoded already. */
+  deliver(frame: Frame): void {
+    if (this.socket.send(frame) === "dropped") this.isFallingBehind = true;
   }
 
   pause(): void {

@@ -1,6 +1,7 @@
 import type { Clock } from "../observe/clock.ts";
 import type { Connection } from "./connection.ts";
 import type { Hub } from "./hub.ts";
+import { reconnectDelayMs } from "./reconnects.ts";
 
 export interface DrainOptions {
   /** How long the node still accepts after readiness went down, so that balancers may notice. */
@@ -9,19 +10,9 @@ export interface DrainOptions {
   readonly drainMs: number;
 }
 
-/** Handshakes a second that a node takes back comfortably: what reconnect delays are budgeted with. */
-export const SUSTAINED_HANDSHAKES_PER_SECOND = 2_000;
-/** After which every client has been told to be back. */
-export const MAX_RECONNECT_DELAY_MS = 30_000;
 const BATCHES_PER_SECOND = 10;
 /** Few connections are no herd: they are closed faster than over all of `drainMs`. */
 const MAX_PAUSE_MS = 100;
-
-/** A random point of the time that the remaining connections need to come back elsewhere. */
-export function reconnectDelayMs(connectionsLeft: number, random: number): number {
-  const windowMs = (connectionsLeft * 1_000) / SUSTAINED_HANDSHAKES_PER_SECOND;
-  return Math.round(random * Math.min(MAX_RECONNECT_DELAY_MS, windowMs));
-}
 
 /**
  * The end of a node, in steps (docs/protocol.md, "Drain"): not ready, still accepting; then refusing; then everyone is told; then
@@ -50,7 +41,7 @@ export class Drain {
     return this.#done;
   }
 
-  retryAfterMs(): number {
+  #retryAfterMs(): number {
     return reconnectDelayMs(this.#hub.connections.size, Math.random());
   }
 
@@ -68,7 +59,7 @@ export class Drain {
 
   #announce(connection: Connection): void {
     if (connection.state !== "open") return;
-    const retryAfterMs = this.retryAfterMs();
+    const retryAfterMs = this.#retryAfterMs();
     connection.send({ type: "server_draining", retryAfterMs, timestamp: this.#hub.clock.now() });
   }
 
@@ -87,7 +78,7 @@ export class Drain {
   }
 
   #close(connection: Connection): void {
-    connection.close(1012, JSON.stringify({ retryAfterMs: this.retryAfterMs() }));
+    connection.close(1012, JSON.stringify({ retryAfterMs: this.#retryAfterMs() }));
   }
 
   #wait(ms: number): Promise<void> {

@@ -1,4 +1,4 @@
-import { ERRORS, ProtocolError } from "../protocol/codes.ts";
+import { ERRORS, ProtocolError, retryAfterMsOf } from "../protocol/codes.ts";
 import type { FrameId } from "../protocol/frames.ts";
 import type { ServerFrame } from "../protocol/server-frames.ts";
 import { isId, isRoomSlug, isTopic } from "../protocol/topic.ts";
@@ -31,11 +31,13 @@ function isFrameId(id: unknown): id is FrameId {
 }
 
 export function errorFrame(error: ProtocolError, context: ErrorContext, timestamp: number): ServerFrame {
+  const retryAfterMs = retryAfterMsOf(error);
   return {
     type: "error",
     code: error.code,
     message: ERRORS[error.code].text,
     ...error.details,
+    ...(retryAfterMs !== undefined && { retryAfterMs }),
     ...context,
     timestamp,
   };

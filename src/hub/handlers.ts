@@ -8,6 +8,7 @@ import type { Connection } from "./connection.ts";
 import { principalOf, requireAccess, requireMembership } from "./guards.ts";
 import { history } from "./history.ts";
 import type { Hub } from "./hub.ts";
+import { afterRelief } from "./pacing.ts";
 import { publish } from "./publishing.ts";
 import { refresh } from "./session.ts";
 import { joinRoom, leaveRoom, subscribe, subscribeConversation, unsubscribe } from "./subscribe.ts";
@@ -101,7 +102,12 @@ function openPresence(hub: Hub, topic: string): void | Promise<void> {
   if (hub.rooms.get(topic) === undefined) return hub.presence.open(topic);
 }
 
-function answerPresence(hub: Hub, connection: Connection, frame: ClientFrame<"presence">, topic: string): void {
+function answerPresence(
+  hub: Hub,
+  connection: Connection,
+  frame: ClientFrame<"presence">,
+  topic: string,
+): void | Promise<void> {
   connection.send({
     type: "presence_state",
     ...replyTo(frame),
@@ -109,4 +115,5 @@ function answerPresence(hub: Hub, connection: Connection, frame: ClientFrame<"pr
     ...hub.presence.page(topic, frame.after),
     timestamp: hub.clock.now(),
   });
+  return afterRelief(hub, connection);
 }

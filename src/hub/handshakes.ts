@@ -14,8 +14,8 @@ import { Deprecations } from "./deprecations.ts";
 import type { Endpoint, FoundEndpoint } from "./endpoints.ts";
 import { findEndpoint } from "./endpoints.ts";
 import { asProtocolError } from "./errors.ts";
+import { HandshakeLimit } from "./handshake-limit.ts";
 import type { Hub } from "./hub.ts";
-import { Buckets } from "./limits.ts";
 import { type Parameters, readParameters } from "./parameters.ts";
 
 export interface HandshakeOptions {
@@ -36,8 +36,8 @@ export interface HandshakePorts {
   readonly refusal: (error: ProtocolError) => Refuse;
   readonly access: (record: HandshakeFields) => void;
   readonly warn: (fields: object, message: string) => void;
-  /** Why this node takes no connections now (DRAINING, OVERLOADED); null while it does. */
-  readonly admission: () => ProtocolError | null;
+  /** Why this node takes no connections now; null while it does. */
+  readonly admission: (nowMs: number) => "DRAINING" | "OVERLOADED" | "UNAVAILABLE" | null;
 }
 
 interface UpgradeRequest {
@@ -56,7 +56,7 @@ export class Handshakes {
   readonly #options: HandshakeOptions;
   readonly #hub: Hub;
   readonly #ports: HandshakePorts;
-  readonly #buckets: Buckets;
+  readonly #limit: HandshakeLimit;
   readonly #deprecations: Deprecations;
   readonly #idPrefix = crypto.randomUUID().slice(0, 8);
   #count = 0;
@@ -65,12 +65,12 @@ export class Handshakes {
     this.#options = options;
     this.#hub = hub;
     this.#ports = ports;
-    this.#buckets = new Buckets({ perSecond: options.handshakesPerSecond, burst: options.handshakeBurst });
+    this.#limit = new HandshakeLimit({ perSecond: options.handshakesPerSecond, burst: options.handshakeBurst });
     this.#deprecations = new Deprecations(ports.warn);
   }
 
   sweep(): void {
-    this.#buckets.sweep(this.#ports.clock.monotonic());
+    this.#limit.sweep(this.#ports.clock.monotonic());
   }
 
   upgrade(handshake: Handshake): Accept<Connection> | Refuse | Promise<Accept<Connection> | Refuse> {
@@ -88,7 +88,7 @@ export class Handshakes {
       if (!(principal instanceof Promise)) return this.#accept(request, principal);
       return principal
         .then((known) => {
-          this.#checkCapacity(); // Others came while this one waited.
+          this.#checkCapacity(this.#ports.clock.monotonic()); // Others came while this one waited.
           return this.#accept(request, known);
         })
         .catch((error: unknown) => this.#refuse(request, error));
@@ -116,7 +116,7 @@ export class Handshakes {
     const { handshake, client, found } = request;
     if (found === undefined) throw new ProtocolError("NOT_FOUND");
     const { endpoint } = found;
-    this.#admit(client);
+    this.#admit(client, request.startedMs);
     request.parameters = readParameters(found, handshake.query);
     const credential = this.#ports.findCredential(handshake, endpoint.readsCookies);
     request.credential = credential;
@@ -128,20 +128,18 @@ export class Handshakes {
   }
 
   /** Whether this node takes any connection now. */
-  #checkCapacity(): void {
-    const refusal = this.#ports.admission();
-    if (refusal !== null) throw refusal;
+  #checkCapacity(nowMs: number): void {
+    const refusal = this.#ports.admission(nowMs);
+    if (refusal !== null) throw new ProtocolError(refusal);
     const { maxConnections } = this.#options;
-    if (maxConnections !== null && this.#hub.connections.size >= maxConnections) {
-      throw new ProtocolError("OVERLOADED", { retryAfterMs: 1_000 });
-    }
+    if (maxConnections !== null && this.#hub.connections.size >= maxConnections) throw new ProtocolError("OVERLOADED");
   }
 
   /** The same, and whether this address may have one more. */
-  #admit(client: ClientAddress): void {
-    this.#checkCapacity();
+  #admit(client: ClientAddress, nowMs: number): void {
+    this.#checkCapacity(nowMs);
     if (client.key === null) return;
-    const retryAfterMs = this.#buckets.take(client.key, 1, this.#ports.clock.monotonic());
+    const retryAfterMs = this.#limit.take(client.key, nowMs, Math.random());
     if (retryAfterMs > 0) throw new ProtocolError("RATE_LIMITED", { retryAfterMs });
   }
 
@@ -203,7 +201,9 @@ export class Handshakes {
       this.#record(request, 101, error.code, accept.session);
       return accept;
     }
-    const refusal = this.#ports.refusal(error);
+    const refusal = this.#ports.refusal(
+      this.#hub.turnedAway.told(error, this.#hub.isDraining ? this.#hub.connections.size : 0),
+    );
     this.#hub.metrics.errors.add(error.code);
     this.#hub.trail.refused(error.code, { client, userAgent: handshake.header("user-agent"), userId });
     this.#record(request, refusal.status, error.code, null);

@@ -10,6 +10,7 @@ import type { MessageBody } from "../protocol/codec.ts";
 import { nameOf, placeOf } from "../protocol/topic.ts";
 import type { Application } from "./application.ts";
 import { AuditTrail } from "./audit-trail.ts";
+import { awake, OVERDUE_TICKS, wakingClock } from "./awake.ts";
 import { sweepPermissions } from "./changed-permissions.ts";
 import type { Connection } from "./connection.ts";
 import { EncodedAnswers } from "./encoded-answers.ts";
@@ -22,12 +23,14 @@ import type { Authorizer } from "./permission.ts";
 import type { HubOptions, HubPorts } from "./ports.ts";
 import { departureOf, Presence } from "./presence.ts";
 import { receive, wait } from "./receive.ts";
+import { TurnedAway } from "./reconnects.ts";
 import { type Room, Rooms } from "./rooms.ts";
 import { refuse, USER_TOPIC } from "./session.ts";
 import { forgiveSilence, sweepConnections } from "./sweep.ts";
+import { lookAtUnsent } from "./unsent.ts";
 import { Users } from "./users.ts";
 
-/** One publish in so many is timed: looking at the clock costs as much as what is measured. */
+/** One publish in so many is timed. */
 const TIMED_PUBLISHES = 16;
 
 /** A tick that comes later than so many came after a pause of the process. */
@@ -60,6 +63,9 @@ export class Hub {
   isDraining = false;
   readonly pending: PendingPlaces;
   readonly trail: AuditTrail;
+  readonly turnedAway: TurnedAway;
+  /** How old the last tick may be when an event is handled. */
+  readonly overdueMs: number;
   #slot = 0;
   #published = 0;
   #nextPingSlot = 0;
@@ -89,8 +95,10 @@ export class Hub {
       messages: { perSecond: options.messagesPerSecond, burst: options.messageBurst },
       joins: { perSecond: options.joinsPerSecond, burst: options.joinBurst },
     });
-    this.presence = new Presence(this.rooms, ports.presence, ports.clock, options);
+    this.presence = new Presence(this.rooms, ports.presence, wakingClock(this), options);
     this.terms = new GreetingTerms(options);
+    this.turnedAway = new TurnedAway(ports.clock);
+    this.overdueMs = OVERDUE_TICKS * tickMs(options);
     this.tickedAtMs = ports.clock.monotonic();
   }
 
@@ -101,7 +109,8 @@ export class Hub {
 
   open(socket: Socket, connection: Connection): void {
     connection.attach(socket);
-    connection.openedAtMs = this.clock.monotonic();
+    connection.openedAtMs = awake(this);
+    connection.pendingSinceMs = connection.openedAtMs;
     connection.lastSeenMs = connection.openedAtMs;
     this.connections.add(connection);
     if (connection.doom !== null) {
@@ -135,6 +144,8 @@ export class Hub {
   drain(connection: Connection): void {
     // Nothing is read from a paused client, its pongs neither; but it reads, so it is there.
     if (connection.isPaused) connection.lastSeenMs = this.tickedAtMs;
+    if (connection.onDrain === null) return;
+    awake(this);
     connection.onDrain?.();
   }
 
@@ -143,11 +154,21 @@ export class Hub {
   }
 
   close(connection: Connection, code: number): void {
+    try {
+      if (connection.endedBy === null) awake(this);
+    } finally {
+      this.#forget(connection, code);
+    }
+  }
+
+  #forget(connection: Connection, code: number): void {
     connection.state = "gone";
+    // Whatever the frames wait for may never come.
+    if (connection.waiting !== null) connection.waiting.length = 0;
     connection.onDrain?.();
     if (!this.connections.delete(connection)) return;
     this.release(connection);
-    // The engine's own limit ends a connection as a lost one: what the last sweep saw tells them apart.
+    // The engine's own limit ends a connection as a lost one: what was last seen tells them apart.
     if (connection.endedBy === null && code === 1006 && connection.isFallingBehind) {
       connection.endedBy = 4013;
       this.trail.slowConsumer(connection);
@@ -192,8 +213,8 @@ export class Hub {
   ): Position | Promise<Position> {
     const publication = { topic, body, identity };
     this.#published += 1;
+    const startedMs = awake(this);
     if (this.#published % TIMED_PUBLISHES !== 0) return this.broker.publish(publication, keepsHistory);
-    const startedMs = this.clock.monotonic();
     const position = this.broker.publish(publication, keepsHistory);
     if (position instanceof Promise) return position.finally(() => this.#timePublish(startedMs));
     this.#timePublish(startedMs);
@@ -221,8 +242,10 @@ export class Hub {
 
   /** A message with its position, to everyone on this node who is in its topic. */
   deliver(topic: string, message: Positioned): void {
-    if (topic.startsWith(USER_TOPIC)) this.users.deliver(nameOf(topic), message, this.metrics.counters);
+    if (topic.startsWith(USER_TOPIC))
+      this.rooms.sentSinceLook += this.users.deliver(nameOf(topic), message, this.metrics.counters);
     this.rooms.deliver(topic, message);
+    lookAtUnsent(this);
   }
 
   /** Everyone on this node who is in the topic is told that what comes next follows a hole. */

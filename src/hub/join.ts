@@ -4,7 +4,7 @@ import type { FrameId } from "../protocol/frames.ts";
 import type { Joined, ServerFrame } from "../protocol/server-frames.ts";
 import { replyTo } from "../protocol/frames.ts";
 import type { Principal } from "../protocol/principal.ts";
-import { catchUp } from "./catch-up.ts";
+import { catchUp, heldInRoom, holdOwn } from "./catch-up.ts";
 import type { Connection } from "./connection.ts";
 import { principalOf, requireAccess } from "./guards.ts";
 import type { Hub } from "./hub.ts";
@@ -99,20 +99,16 @@ function finishJoin(
   } else if (!isLive) {
     hub.rooms.hold(connection, room);
   }
-  if (!isLive) return catchUp(hub, connection, { room, rest, position: recovery });
-  if (recovery.wasRecovering) return afterRelief(hub, connection);
+  if (isLive) return recovery.wasRecovering ? afterRelief(hub, connection) : undefined;
+  return catchUp(hub, connection, { topic, stream: heldInRoom(hub, connection, room), rest, position: recovery });
 }
 
-/** There is no room to hold back live messages in: all parts go out at once, which the bound on unsent bytes has room for. */
+/** The user's own topic: received anyway, and nobody hears of it. */
 function answerOwn(hub: Hub, connection: Connection, join: Join, recovery: Recovery): void | Promise<void> {
-  const { topic } = join;
   answer(hub, connection, join, recovery, null);
   const rest = recovery.parts.slice(1);
-  for (const [index, part] of rest.entries()) {
-    const frame = { type: "recovered", topic, more: index < rest.length - 1, timestamp: hub.clock.now() } as const;
-    connection.sendWith(frame, hub.answers.messages(topic, connection.codec, part));
-  }
-  if (recovery.wasRecovering) return afterRelief(hub, connection);
+  if (rest.length === 0) return recovery.wasRecovering ? afterRelief(hub, connection) : undefined;
+  return catchUp(hub, connection, { topic: join.topic, stream: holdOwn(connection), rest, position: recovery });
 }
 
 function answer(hub: Hub, connection: Connection, join: Join, recovery: Recovery, userCount: number | null): void {

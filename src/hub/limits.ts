@@ -32,6 +32,12 @@ export function take(bucket: Bucket, rate: Rate, cost: number, nowMs: number): n
   return Math.ceil(((cost - bucket.tokens) * 1000) / rate.perSecond);
 }
 
+/** Takes one token where there is one: how many are missing from a full bucket then. */
+export function spend(bucket: Bucket, rate: Rate, nowMs: number): number {
+  take(bucket, rate, 1, nowMs);
+  return rate.burst - bucket.tokens;
+}
+
 /** A full bucket says nothing that a new one would not: its state may be freed. */
 export function isFull(bucket: Bucket, rate: Rate, nowMs: number): boolean {
   refill(bucket, rate, nowMs);
@@ -57,13 +63,11 @@ export class Buckets {
   }
 
   take(key: string, cost: number, nowMs: number): number {
-    let bucket = this.#buckets.get(key);
-    if (bucket === undefined) {
-      if (this.#buckets.size >= this.#maxKeys) this.#forgetOldest();
-      bucket = fullBucket(this.#rate, nowMs);
-      this.#buckets.set(key, bucket);
-    }
-    return take(bucket, this.#rate, cost, nowMs);
+    return take(this.#of(key, nowMs), this.#rate, cost, nowMs);
+  }
+
+  spend(key: string, nowMs: number): number {
+    return spend(this.#of(key, nowMs), this.#rate, nowMs);
   }
 
   /** Frees what is full again. */
@@ -71,6 +75,16 @@ export class Buckets {
     for (const [key, bucket] of this.#buckets) {
       if (isFull(bucket, this.#rate, nowMs)) this.#buckets.delete(key);
     }
+  }
+
+  #of(key: string, nowMs: number): Bucket {
+    let bucket = this.#buckets.get(key);
+    if (bucket === undefined) {
+      if (this.#buckets.size >= this.#maxKeys) this.#forgetOldest();
+      bucket = fullBucket(this.#rate, nowMs);
+      this.#buckets.set(key, bucket);
+    }
+    return bucket;
   }
 
   #forgetOldest(): void {

@@ -21,11 +21,15 @@ export class PendingPlaces {
 
   /** Throws OVERLOADED or RATE_LIMITED when there is none. */
   enter(connection: Connection): void {
-    const { maxPendingConnections, authDeadlineMs: retryAfterMs } = this.#options;
+    const { maxPendingConnections, authDeadlineMs } = this.#options;
     const { key } = connection.client;
     const here = key === null ? 0 : (this.#byAddress.get(key) ?? 0);
-    if (this.taken >= maxPendingConnections) throw new ProtocolError("OVERLOADED", { retryAfterMs });
-    if (here >= MAX_PENDING_PER_ADDRESS) throw new ProtocolError("RATE_LIMITED", { retryAfterMs });
+    if (this.taken >= maxPendingConnections) throw new ProtocolError("OVERLOADED");
+    if (here >= MAX_PENDING_PER_ADDRESS) {
+      // By then every place of now is free again; not all who were refused come at once for them.
+      const retryAfterMs = Math.ceil((authDeadlineMs * (1 + Math.random())) / 2);
+      throw new ProtocolError("RATE_LIMITED", { retryAfterMs });
+    }
     connection.holdsPendingPlace = true;
     this.taken += 1;
     if (key !== null) this.#byAddress.set(key, here + 1);

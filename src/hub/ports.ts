@@ -17,6 +17,7 @@ export interface HubOptions extends HeartbeatOptions {
   readonly maxTopicsPerConnection: number;
   readonly maxConnectionsPerUser: number;
   readonly maxUnsentBytes: number;
+  readonly maxTotalUnsentBytes: number;
   readonly messagesPerSecond: number;
   readonly messageBurst: number;
   readonly joinsPerSecond: number;

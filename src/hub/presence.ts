@@ -3,7 +3,7 @@ import type { Clock } from "../observe/clock.ts";
 import type { WireUser } from "../protocol/server-frames.ts";
 import type { Principal } from "../protocol/principal.ts";
 import { Announcer } from "./announcer.ts";
-import { MAX_RECONNECT_DELAY_MS } from "./drain.ts";
+import { MAX_RECONNECT_DELAY_MS } from "./reconnects.ts";
 import { type Occupant, Occupants, PRESENCE_PAGE } from "./occupants.ts";
 import { pageByPlace } from "./presence-list.ts";
 import type { Room, Rooms } from "./rooms.ts";

@@ -2,6 +2,7 @@ import { ProtocolError } from "../protocol/codes.ts";
 import { decodeFrame } from "../protocol/decode.ts";
 import { BYTES_PER_TOKEN } from "../protocol/frames.ts";
 import { ownMessage } from "./application.ts";
+import { awake } from "./awake.ts";
 import type { Connection } from "./connection.ts";
 import { PAUSE_BYTES, WAITING, type WaitingFrame, WAITING_FRAME_BYTES, WAITING_UNAUTHENTICATED } from "./connection.ts";
 import { asProtocolError, errorContext, errorFrame } from "./errors.ts";
@@ -33,15 +34,16 @@ type Decoded = Readonly<Record<string, unknown>>;
  * the handler waits for something: then the connection's later frames wait behind it, so that their order holds.
  */
 export function receive(hub: Hub, connection: Connection, data: string | Uint8Array): void {
+  const arrivedMs = awake(hub);
   hub.metrics.counters.messagesIn += 1;
   connection.lastSeenMs = hub.tickedAtMs;
-  if (connection.waiting !== null)
-    enqueue(hub, connection, connection.waiting, { data, arrivedMs: hub.clock.monotonic() });
-  else process(hub, connection, data, null);
+  if (connection.state === "gone") return;
+  if (connection.waiting !== null) enqueue(hub, connection, connection.waiting, { data, arrivedMs });
+  else process(hub, connection, data, arrivedMs);
 }
 
-/** A frame that waited pays at the time at which it came: what it waited for is no fault of its sender. Null is now. */
-function process(hub: Hub, connection: Connection, data: string | Uint8Array, arrivedMs: number | null): void {
+/** A frame that waited pays at the time at which it came: what it waited for is no fault of its sender. */
+function process(hub: Hub, connection: Connection, data: string | Uint8Array, arrivedMs: number): void {
   if (connection.state === "gone") return;
   let decoded: Decoded | null = null;
   try {
@@ -63,12 +65,12 @@ function process(hub: Hub, connection: Connection, data: string | Uint8Array, ar
 }
 
 /** Reading a large frame is work already: it is paid for by its size before anybody looks at it, whatever it turns out to be. */
-function chargeUnread(hub: Hub, connection: Connection, data: string | Uint8Array, arrivedMs: number | null): void {
+function chargeUnread(hub: Hub, connection: Connection, data: string | Uint8Array, arrivedMs: number): void {
   take(hub, connection, "messages", tokensOf(data), arrivedMs);
 }
 
 /** A frame that nobody can read costs what a readable one would: its answer is no cheaper. */
-function decode(hub: Hub, connection: Connection, data: string | Uint8Array, arrivedMs: number | null): Decoded {
+function decode(hub: Hub, connection: Connection, data: string | Uint8Array, arrivedMs: number): Decoded {
   try {
     return decodeFrame(data);
   } catch (error) {
@@ -82,7 +84,7 @@ function processFrame(
   connection: Connection,
   decoded: Decoded,
   data: string | Uint8Array,
-  arrivedMs: number | null,
+  arrivedMs: number,
 ): void | Promise<void> {
   const row = findRow(decoded["type"]);
   charge(hub, connection, row, data, arrivedMs);
@@ -102,7 +104,7 @@ function charge(
   connection: Connection,
   row: Row | undefined,
   data: string | Uint8Array,
-  arrivedMs: number | null,
+  arrivedMs: number,
 ): void {
   const { budget, cost } = row ?? UNKNOWN;
   if (budget === "free" && data.length <= MAX_FREE_LENGTH) return;
@@ -114,10 +116,10 @@ function charge(
 }
 
 /** Takes tokens from the user's bucket. Throws RATE_LIMITED; too many of those in a row end the connection. */
-function take(hub: Hub, connection: Connection, budget: Budget, cost: number, arrivedMs: number | null): void {
+function take(hub: Hub, connection: Connection, budget: Budget, cost: number, arrivedMs: number): void {
   const { user } = connection;
   if (user === null) return;
-  const retryAfterMs = hub.users.take(user, budget, cost, arrivedMs ?? hub.clock.monotonic());
+  const retryAfterMs = hub.users.take(user, budget, cost, arrivedMs);
   if (retryAfterMs === 0) {
     connection.refusedFrames = Math.max(0, connection.refusedFrames - FORGIVEN_PER_ACCEPTED);
     return;
@@ -138,6 +140,7 @@ function tokensOf(data: string | Uint8Array): number {
 function answer(hub: Hub, connection: Connection, decoded: Decoded | null, failure: unknown): void {
   // First, so that a fault of ours is logged although nobody is left to be told.
   let error = asProtocolError(failure, hub.report);
+  if (error.code === "INTERNAL") hub.metrics.framesFailed.add(String(decoded?.["type"]));
   if (connection.state === "gone") return;
   const context = decoded === null ? {} : errorContext(decoded);
   if (connection.state === "pending") {

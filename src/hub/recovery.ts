@@ -1,9 +1,7 @@
 import type { History, Position, Positioned } from "../broker/broker.ts";
+import { MAX_PART_BYTES } from "../protocol/frames.ts";
 
 /** What one answer to a recovery holds. Pure arithmetic; `join.ts` and `catch-up.ts` send it. */
-
-/** Bytes of messages in one frame. */
-export const MAX_PART_BYTES = 262_144;
 
 /** The position that is added to every message: offsets, epoch, names and brackets. */
 const POSITION_BYTES = 64;

@@ -59,7 +59,12 @@ export class Room {
     for (const framing of this.framings) {
       if (framing.codec === codec) return framing;
     }
-    const framing = { codec, nativeTopic: codec.prefix + this.topic, members: 0, slices: null };
+    const framing = {
+      codec,
+      nativeTopic: codec.prefix + this.topic,
+      members: 0,
+      slices: null,
+    };
     this.framings.push(framing);
     return framing;
   }
@@ -92,6 +97,8 @@ export class Rooms {
   #serial = 0;
   /** Connections in topics, counted once per topic. */
   memberships = 0;
+  /** What the topics were sent since it was looked at what is unsent, each frame once; of text the UTF-16 units. */
+  sentSinceLook = 0;
 
   constructor(ports: RoomsPorts) {
     this.#access = ports.access;
@@ -218,13 +225,14 @@ export class Rooms {
       if (framing.members === 0) continue;
       const frame = framing.codec.encodePositioned(message.body, message.offset, message.epoch);
       this.#engine.publish(framing.nativeTopic, frame);
-      this.#count(framing);
+      this.#count(framing, frame);
     }
   }
 
-  #count(framing: Framing): void {
+  #count(framing: Framing, { length }: Frame): void {
     this.#counters.messagesOut += 1;
     this.#counters.messagesDelivered += framing.members;
+    this.sentSinceLook += length;
   }
 
   /** A frame without a position (presence), to all members; in a large room not to all of them in this turn, but in order. */
@@ -234,7 +242,7 @@ export class Rooms {
       const encoded = framing.codec.encode(frame);
       this.#publish(framing, encoded);
       sendToHeld(room, framing, encoded, null);
-      this.#count(framing);
+      this.#count(framing, encoded);
     }
   }
 
@@ -245,7 +253,7 @@ export class Rooms {
       const encoded = framing.codec.encode(frame);
       this.#engine.publish(framing.nativeTopic, encoded);
       sendToHeld(room, framing, encoded, null);
-      this.#count(framing);
+      this.#count(framing, encoded);
     }
   }
 
@@ -268,7 +276,7 @@ export class Rooms {
       if (framing.codec === sender.codec) sender.socket.publish(framing.nativeTopic, encoded);
       else this.#engine.publish(framing.nativeTopic, encoded);
       sendToHeld(room, framing, encoded, sender);
-      this.#count(framing);
+      this.#count(framing, encoded);
     }
   }
 }
@@ -281,6 +289,6 @@ function isLive(connection: Connection, room: Room): boolean {
 function sendToHeld(room: Room, framing: Framing, encoded: Frame, sender: Connection | null): void {
   if (room.catchingUp === null) return;
   for (const connection of room.catchingUp) {
-    if (connection !== sender && connection.codec === framing.codec) connection.socket.send(encoded);
+    if (connection !== sender && connection.codec === framing.codec) connection.deliver(encoded);
   }
 }

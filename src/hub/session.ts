@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import type { Entrance, Position } from "../broker/broker.ts";
 import type { CloseCode, ErrorCode } from "../protocol/codes.ts";
-import { ERRORS, ProtocolError } from "../protocol/codes.ts";
+import { CLOSES, ERRORS, ProtocolError } from "../protocol/codes.ts";
 import type { FrameId } from "../protocol/frames.ts";
 import type { Greeting } from "../protocol/server-frames.ts";
 import { clientFrames } from "../protocol/frames.ts";
@@ -68,11 +68,12 @@ function admit(hub: Hub, connection: Connection, principal: Principal, id: Frame
 export function refuse(
   hub: Hub,
   connection: Connection,
-  { code, details }: ProtocolError,
+  error: ProtocolError,
   id?: FrameId,
   userId: string | null = null,
 ): void {
   if (connection.state === "gone") return;
+  const { code, details } = hub.turnedAway.told(error);
   const { retryAfterMs } = details;
   const { client, userAgent, id: connectionId } = connection;
   hub.metrics.errors.add(code);
@@ -86,7 +87,9 @@ export function refuse(
     ...(retryAfterMs !== undefined && { retryAfterMs }),
     timestamp: hub.clock.now(),
   });
-  connection.close(closeCodeOf(code), code === "RATE_LIMITED" ? JSON.stringify({ retryAfterMs }) : code);
+  const closeCode = closeCodeOf(code);
+  const isForLater = CLOSES[closeCode].then === "reconnect-later";
+  connection.close(closeCode, isForLater ? JSON.stringify({ retryAfterMs }) : code);
 }
 
 function closeCodeOf(code: ErrorCode): CloseCode {

@@ -4,11 +4,6 @@ import { checkExpiry, checkPulse } from "./heartbeat.ts";
 import type { Hub } from "./hub.ts";
 import { loseForbidden } from "./recheck.ts";
 
-/** How often `sweepUnsent` is due. */
-export const UNSENT_SWEEP_MS = 250;
-/** How long a connection may have more unsent than allowed, so that one large burst is no offence. */
-const UNSENT_GRACE_MS = 1_000;
-
 /** Looks once at every connection: dead peers, ended tokens, deadlines. `pingSlot` are the ones to ping now. */
 export function sweepConnections(hub: Hub, pingSlot: number): void {
   const nowMs = hub.clock.monotonic();
@@ -22,7 +17,8 @@ export function sweepConnections(hub: Hub, pingSlot: number): void {
 function checkDeadline(hub: Hub, connection: Connection, nowMs: number): void {
   // Who is known waits for the authorizer, which has a time limit of its own.
   if (connection.principal !== null) return;
-  if (nowMs - connection.openedAtMs >= hub.options.authDeadlineMs) hub.endUnauthenticated(connection, "AUTH_REQUIRED");
+  if (nowMs - connection.pendingSinceMs >= hub.options.authDeadlineMs)
+    hub.endUnauthenticated(connection, "AUTH_REQUIRED");
 }
 
 function checkOpen(hub: Hub, connection: Connection, nowMs: number, wallMs: number, isPingTurn: boolean): void {
@@ -66,26 +62,6 @@ function expireGrants(hub: Hub, connection: Connection, wallMs: number): void {
 export function forgiveSilence(hub: Hub, elapsedMs: number): void {
   for (const connection of hub.connections) {
     connection.lastSeenMs += elapsedMs;
-    if (connection.state === "pending") connection.openedAtMs += elapsedMs;
-  }
-}
-
-/**
- * Looks at what every connection has unsent, several times a second: one that stays over the bound is ended here with a code that says
- * why. The engine's own kill, at twice the bound, looks like a client that left; what was seen last tells them apart.
- */
-export function sweepUnsent(hub: Hub): void {
-  const nowMs = hub.clock.monotonic();
-  const { maxUnsentBytes } = hub.options;
-  for (const connection of hub.connections) {
-    const { bufferedBytes } = connection.socket;
-    connection.isFallingBehind = bufferedBytes > maxUnsentBytes / 4;
-    if (bufferedBytes <= maxUnsentBytes) {
-      connection.overUnsentSinceMs = null;
-      continue;
-    }
-    connection.overUnsentSinceMs ??= nowMs;
-    if (nowMs - connection.overUnsentSinceMs < UNSENT_GRACE_MS) continue;
-    hub.endSlowConsumer(connection);
+    if (connection.state === "pending") connection.pendingSinceMs += elapsedMs;
   }
 }

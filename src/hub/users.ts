@@ -82,18 +82,23 @@ export class Users {
 
   /**
    * A message of `user:{id}` with its position, encoded once per framing. A user has a handful of connections: sending to each is
-   * cheaper than a native topic for everyone who might be sent to.
+   * cheaper than a native topic for everyone who might be sent to. What that was, each frame once; of text the UTF-16 units.
    */
-  deliver(id: string, { body, offset, epoch }: Positioned, counters: Counters): void {
+  deliver(id: string, { body, offset, epoch }: Positioned, counters: Counters): number {
     const connections = this.connectionsOf(id);
     const frames = new Map<Codec, Frame>();
-    for (const { codec, socket } of connections) {
+    for (const connection of connections) {
+      if (connection.isOwnHeld) continue;
+      const { codec } = connection;
       const frame = frames.get(codec) ?? codec.encodePositioned(body, offset, epoch);
       frames.set(codec, frame);
-      socket.send(frame);
+      connection.deliver(frame);
     }
     counters.messagesOut += frames.size;
     counters.messagesDelivered += connections.length;
+    let sent = 0;
+    for (const { length } of frames.values()) sent += length;
+    return sent;
   }
 
   /** Takes tokens from one of the user's buckets: 0, or the milliseconds until they are there. */

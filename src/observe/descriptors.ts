@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { closeSync, openSync, readFileSync } from "node:fs";
 
 /** File descriptors: every connection needs one, and a process that has none left cannot even refuse. */
 
@@ -14,6 +14,16 @@ export function descriptorLimit(limits: string = readLimits()): number | null {
 /** How many connections fit below the limit; null: no bound. */
 export function connectionsFor(limit: number | null): number | null {
   return limit === null ? null : Math.max(1, limit - Math.min(RESERVED, Math.ceil(limit / 2)));
+}
+
+/** Whether this process can open anything now. */
+export function hasFreeDescriptor(): boolean {
+  try {
+    closeSync(openSync("/dev/null", "r"));
+    return true;
+  } catch (error) {
+    return !(error instanceof Error && "code" in error && (error.code === "EMFILE" || error.code === "ENFILE"));
+  }
 }
 
 function readLimits(): string {

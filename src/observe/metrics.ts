@@ -53,6 +53,8 @@ export interface Metrics {
   readonly authentications: LabelCounter;
   /** By frame type. */
   readonly framesIn: LabelCounter;
+  /** Frames whose handling failed for no fault of the client, by type. */
+  readonly framesFailed: LabelCounter;
   /** Error frames and HTTP errors, refused handshakes included, by code. */
   readonly errors: LabelCounter;
   /** Ended connections, by close code. */
@@ -164,6 +166,7 @@ export function createMetrics(sources: GaugeSources, labels: LabelSets): Metrics
   const handshakes = new LabelCounter(outcomes);
   const authentications = new LabelCounter(outcomes);
   const framesIn = new LabelCounter(labels.frameTypes);
+  const framesFailed = new LabelCounter(labels.frameTypes);
   const errors = new LabelCounter(labels.codes);
   const closes = new LabelCounter(labels.closeCodes);
   const authorizerRequests = new LabelCounter(AUTHORIZER_RESULTS);
@@ -191,6 +194,7 @@ export function createMetrics(sources: GaugeSources, labels: LabelSets): Metrics
   registerLabelled(registry, "handshakes_total", "Answered upgrade requests", handshakes, "code", resultOf);
   registerLabelled(registry, "authentications_total", "Checked credentials", authentications, "code", resultOf);
   registerLabelled(registry, "frames_in_total", "Frames received, by type", framesIn, "type");
+  registerLabelled(registry, "frames_failed_total", "Frames answered INTERNAL, by type", framesFailed, "type");
   registerLabelled(registry, "errors_total", "Errors answered to clients", errors, "code");
   registerLabelled(registry, "closes_total", "Ended connections, by close code", closes, "code");
 
@@ -217,7 +221,7 @@ export function createMetrics(sources: GaugeSources, labels: LabelSets): Metrics
   registerProcessMetrics(registry);
 
   return {
-    ...{ counters, handshakes, authentications, framesIn, errors, closes, apiCalls },
+    ...{ counters, handshakes, authentications, framesIn, framesFailed, errors, closes, apiCalls },
     ...{ authorizerRequests, authorizer, permissionCheck, brokerPublish, connectionDuration, eventLoopDelay },
     render: () => registry.metrics(),
     contentType: registry.contentType,

@@ -42,6 +42,9 @@ export const ERRORS = {
   INTERNAL: { text: "Internal error", status: 500, close: 1011, retry: "later" },
 } as const satisfies Record<string, ErrorRow>;
 
+/** When another try is worth it and nobody knows when. */
+const DEFAULT_RETRY_AFTER_MS = 1_000;
+
 export type ErrorCode = keyof typeof ERRORS;
 
 export const ERROR_CODES: readonly ErrorCode[] = Object.keys(ERRORS).filter(isErrorCode);
@@ -114,4 +117,11 @@ export class ProtocolError extends Error {
     this.code = code;
     this.details = details;
   }
+}
+
+/** After how many milliseconds the same request is worth another try; undefined where it never is. */
+export function retryAfterMsOf({ code, details }: ProtocolError): number | undefined {
+  const { retry } = ERRORS[code];
+  const isWorthIt = retry === "later" || retry === "same-id";
+  return details.retryAfterMs ?? (isWorthIt ? DEFAULT_RETRY_AFTER_MS : undefined);
 }

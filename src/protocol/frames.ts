@@ -19,6 +19,9 @@ import {
 /** A frame costs one token of its user per this many bytes begun. */
 export const BYTES_PER_TOKEN = 4_096;
 
+/** Bytes of messages in one frame of a recovery or of a history. */
+export const MAX_PART_BYTES = 262_144;
+
 const frameId = v.optional(givenId);
 const messageId = v.optional(givenMessageId);
 const position = v.object(somePosition);

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { errorResponse, toProtocolError } from "../../src/api/errors.ts";
-import { ProtocolError } from "../../src/protocol/codes.ts";
+import { ERROR_CODES, ProtocolError } from "../../src/protocol/codes.ts";
 import { NOW_MS, Rig } from "./ports.ts";
 
 const ADA = { username: "ada", password: "correct horse battery" };
@@ -190,6 +190,18 @@ describe("errorResponse", () => {
     const draining = errorResponse(new ProtocolError("DRAINING"), 5);
     expect([draining.status, draining.headers["Retry-After"]]).toEqual([503, "1"]);
     expect(errorResponse(new ProtocolError("FORBIDDEN"), 5).headers["Retry-After"]).toBeUndefined();
+  });
+
+  test("of every 429 and 503 has the delay in the body and in the header, in whole seconds", () => {
+    for (const code of ERROR_CODES) {
+      const { status, headers, body } = errorResponse(new ProtocolError(code), 5);
+      const { retryAfterMs } = JSON.parse(body);
+      if (status === 429 || status === 503) expect([code, retryAfterMs > 0]).toEqual([code, true]);
+      const seconds = retryAfterMs === undefined ? undefined : String(Math.ceil(retryAfterMs / 1_000));
+      expect([code, headers["Retry-After"]]).toEqual([code, seconds]);
+    }
+    const soon = errorResponse(new ProtocolError("RATE_LIMITED", { retryAfterMs: 1 }), 5);
+    expect(soon.headers["Retry-After"]).toBe("1");
   });
 
   test("is 500 for a code that answers no HTTP request", () => {

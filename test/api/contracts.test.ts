@@ -241,6 +241,8 @@ async function conversation(node: TestNode): Promise<Map<string, JsonObject[]>> 
   await next(ada, "presence_diff");
   await tell(ada, { type: "presence", roomSlug: "r" }, "presence_state");
   await tell(ada, { type: "history", roomSlug: "r", since: { offset: 2, epoch }, limit: 3 }, "history");
+  node.running.hub.lose("room:r", { offset: 90, epoch: "another" });
+  await next(ada, "gap");
   await tell(bob, { type: "leave_room", roomSlug: "r" }, "room_left");
   const drained = node.running.drain();
   await next(ada, "server_draining");

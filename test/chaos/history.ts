@@ -49,6 +49,19 @@ export interface Join extends Recorded {
   readonly recovered: boolean | null;
   /** Where the client had asked to go on. */
   readonly since: Place | null;
+  /** As which user it joined. Who never joined anywhere can never have left; without it this is not checked. */
+  readonly user?: string;
+}
+
+/**
+ * The client has left the topic by its own wish, and the node has confirmed it. Without a confirmation the `end` of the connection
+ * stands before it. It is owed what was published before it asked, and nothing comes until its next join.
+ */
+export interface Leave extends Recorded {
+  readonly op: "leave";
+  readonly topic: string;
+  /** When the request was sent. */
+  readonly askedAtMs: number;
 }
 
 /** A message came. */
@@ -94,11 +107,17 @@ export interface Truth extends Recorded {
   readonly users: readonly string[];
 }
 
-/** A user was told to have come or gone, live. */
+/** A user was told to have come or gone, live, in a frame about that user alone. */
 export interface Presence extends Recorded {
   readonly op: "joined" | "left";
   readonly topic: string;
   readonly user: string;
+}
+
+/** A `presence_diff` came. It may repeat itself or leave out names, so nothing that was told before it can be held against what follows. */
+export interface Diff extends Recorded {
+  readonly op: "diff";
+  readonly topic: string;
 }
 
 /** A client that may no longer receive: revoked, expired, thrown out. Receipts after `atMs` + the allowance are violations. */
@@ -109,6 +128,12 @@ export interface Barred extends Recorded {
   readonly allowanceMs: number;
 }
 
+/** A client that was barred may receive again: it has a new token, or its right was given back. */
+export interface Allowed extends Recorded {
+  readonly op: "allowed";
+  readonly topic: string;
+}
+
 /** What was done to the system, and when: for the report. `client` is `kit`. */
 export interface Fault extends Recorded {
   readonly op: "fault";
@@ -117,4 +142,19 @@ export interface Fault extends Recorded {
 }
 
 export type Entry =
-  Attempt | Ack | Refusal | Join | Receipt | Gap | End | Stop | Seen | Truth | Presence | Barred | Fault;
+  | Attempt
+  | Ack
+  | Refusal
+  | Join
+  | Leave
+  | Receipt
+  | Gap
+  | End
+  | Stop
+  | Seen
+  | Truth
+  | Presence
+  | Diff
+  | Barred
+  | Allowed
+  | Fault;

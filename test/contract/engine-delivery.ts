@@ -106,6 +106,45 @@ export function deliveryPromises({ promise, serve, open }: EngineSuite): void {
       expect(await a.next()).toBe("0:seen");
     });
 
+    promise(
+      "lose nothing that was published before a member left, whatever was its last topic, and give it nothing behind",
+      async () => {
+        const port = await serve({ maxUnsentBytes: 16_777_216 });
+        const [leaver, other] = [await open(port, "leaver"), await open(port, "other")];
+        await ask(other, { do: "join", topic: "t" });
+        for (const size of [10, 20_000]) {
+          for (const count of [1, 40, 100]) {
+            await ask(leaver, { do: "join", topic: "t" });
+            leaver.send({ do: "leaveBehind", topic: "t", count, size });
+            for (let i = 0; i < count; i++) {
+              expect(numberOf(await other.next())).toBe(i);
+              expect(numberOf(await leaver.next())).toBe(i);
+            }
+            expect(await other.next()).toBe("behind");
+            expect(JSON.parse(String(await leaver.next()))).toEqual({ type: "leaveBehind" });
+          }
+        }
+        for (const peer of [leaver, other]) {
+          await expectServed(peer);
+          expect(peer.pendingMessages).toBe(0);
+        }
+      },
+    );
+
+    promise(
+      "that a member leaves and joins again at once leave out what was published between, for it alone",
+      async () => {
+        const port = await serve();
+        const [leaver, other] = [await open(port, "leaver"), await open(port, "other")];
+        for (const peer of [leaver, other]) await ask(peer, { do: "join", topic: "t" });
+        await ask(leaver, { do: "leaveBehind", topic: "t", count: 0, text: "back" });
+        expect(await other.next()).toBe("behind");
+        other.send({ do: "publishToAll", topic: "t", text: "later" });
+        expect(await leaver.next()).toBe("0:later");
+        await expectServed(leaver);
+      },
+    );
+
     promise("are told apart by case and by every character", async () => {
       const port = await serve();
       const a = await open(port, "a");

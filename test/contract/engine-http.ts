@@ -70,6 +70,22 @@ export function httpPromises({ promise, serve, connect, open, start, adopt }: En
       expect(response).toMatchObject({ status: 200, body: "one two" });
     });
 
+    promise(
+      "leave a connection that can be closed until the next one; requests under way and WebSockets go on",
+      async () => {
+        const port = await serve();
+        const control = await open(port, "control");
+        const [kept, sending] = [await connect(port), await connect(port)];
+        expect((await kept.request("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")).status).toBe(200);
+        sending.writeRaw("POST /length HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhe");
+        expect((await (await connect(port)).request("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")).status).toBe(200);
+        await ask(control, { do: "closeIdle" });
+        await kept.ended();
+        expect(await sending.request("llo")).toMatchObject({ status: 200, body: "5" });
+        await expectServed(control);
+      },
+    );
+
     promise("that offer an upgrade to something else are answered, and closed", async () => {
       const peer = await connect(await serve());
       peer.writeRaw(upgradeRequest({ upgrade: "websocketx" }) + FOLLOW_UP);

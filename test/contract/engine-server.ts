@@ -199,6 +199,12 @@ class ContractHandler implements Handler<ContractSession> {
       case "publishToAll":
         for (let i = 0; i < (command.count ?? 1); i++) this.engine?.publish(topic, numbered(i, command.size) + text);
         return reply({});
+      case "leaveBehind":
+        for (let i = 0; i < (command.count ?? 1); i++) this.engine?.publish(topic, numbered(i, command.size));
+        socket?.leave(topic);
+        this.engine?.publish(topic, "behind");
+        if (text !== "") socket?.join(topic);
+        return reply({});
       case "publishBytes": {
         const bytes = new Uint8Array(command.size ?? 1).fill(7);
         this.engine?.publish(topic, bytes);
@@ -213,6 +219,9 @@ class ContractHandler implements Handler<ContractSession> {
           else this.engine?.publish(topic, frame);
         }
         return;
+      case "closeIdle":
+        this.engine?.closeIdle();
+        return reply({});
       case "state":
         return reply({ bufferedBytes: socket?.bufferedBytes });
       case "ping":

@@ -90,8 +90,10 @@ describe("a node does not start without the audit log that it was told to write"
     ["in a folder that is not there", "missing/audit.log", "ENOENT"],
     ["that is a folder", "", "EISDIR"],
     ["below a file", "file/audit.log", "ENOTDIR"],
+    ["that is a pipe without a reader", "unread", "ENXIO"],
   ])("%s", async (_what, path, code) => {
     closeSync(openSync(join(folder, "file"), "w"));
+    Bun.spawnSync(["mkfifo", join(folder, "unread")]);
     const failure = await TestNode.start({ AUDIT_FILE: join(folder, path) }).catch((error: unknown) => error);
     expect(failure).toBeInstanceOf(ConfigError);
     expect(failure).toMatchObject({ problems: [{ name: "AUDIT_FILE", problem: expect.stringContaining(code) }] });

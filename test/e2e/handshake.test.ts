@@ -159,7 +159,7 @@ describe("limits of the handshake", () => {
     const refused = await statusFrom("203.0.113.9");
     expect(statuses).toEqual([101, 101, 101]);
     expect([refused.status, codeOf(refused)]).toEqual([429, "RATE_LIMITED"]);
-    expect(refused.headers.get("retry-after")).toEqual(["1"]);
+    expect(Number(refused.headers.get("retry-after"))).toBeWithin(1, 3);
     expect((await statusFrom("203.0.113.10")).status).toBe(101);
     await slow.stop();
   });

@@ -1,19 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { Drain, reconnectDelayMs, SUSTAINED_HANDSHAKES_PER_SECOND } from "../../src/hub/drain.ts";
+import { Drain } from "../../src/hub/drain.ts";
 import { HubRig } from "../support/hub.ts";
-
-describe("the delay that a client is told", () => {
-  test.each([
-    [0, 0.5, 0],
-    [SUSTAINED_HANDSHAKES_PER_SECOND, 0, 0],
-    [SUSTAINED_HANDSHAKES_PER_SECOND, 0.5, 500],
-    [SUSTAINED_HANDSHAKES_PER_SECOND, 1, 1_000],
-    [10 * SUSTAINED_HANDSHAKES_PER_SECOND, 0.25, 2_500],
-    [1_000_000, 1, 30_000],
-  ])("with %d connections left, at %d of the window, is %d ms", (connectionsLeft, random, expected) => {
-    expect(reconnectDelayMs(connectionsLeft, random)).toBe(expected);
-  });
-});
 
 /** Lets what waits for a timer of the fake clock run. */
 async function advance(rig: HubRig, ms: number): Promise<void> {

@@ -1,6 +1,5 @@
 import { describe, expect, test } from "bun:test";
 import { checkExpiry, checkPulse, EXPIRY_NOTICE_MS, slotsOf, tickMs } from "../../src/hub/heartbeat.ts";
-import { isOverloaded } from "../../src/hub/overload.ts";
 
 const OPTIONS = { pingIntervalMs: 30_000, pongTimeoutMs: 90_000 };
 
@@ -35,11 +34,4 @@ describe("the end of a token", () => {
     expect(checkExpiry(null, false, Number.MAX_SAFE_INTEGER, 0)).toBe("fine");
     expect(checkExpiry(Date.UTC(9999, 0), false, Date.UTC(2026, 0), 0)).toBe("fine");
   });
-});
-
-test("overload begins above the threshold and ends below half of it", () => {
-  expect(isOverloaded(false, 200, 200)).toBe(false);
-  expect(isOverloaded(false, 201, 200)).toBe(true);
-  expect(isOverloaded(true, 101, 200)).toBe(true);
-  expect(isOverloaded(true, 100, 200)).toBe(false);
 });

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { eventFor } from "../support/bodies.ts";
+import { Backend } from "../../src/hub/backend.ts";
 import { HubRig } from "../support/hub.ts";
 
 describe("unsent bytes over the bound", () => {
@@ -127,5 +128,37 @@ describe("a pause of the whole process", () => {
     expect(members.map(({ socket }) => socket.closed)).toEqual([null, null]);
     rig.tick(100);
     expect(members.map(({ socket }) => socket.closed?.code)).toEqual([4090, 4090]);
+  });
+
+  test("counts to how long a connection lasted, whatever it was waiting for", () => {
+    const rig = new HubRig();
+    const { socket, connection } = rig.connect("ada");
+    connection.state = "pending";
+    rig.clock.advance(60_000);
+    rig.tick();
+    connection.state = "open";
+    socket.end(1000);
+    expect(rig.audit.at(-1)).toMatchObject({ event: "connection.closed", about: { durationMs: 61_000 } });
+  });
+
+  test.each([
+    [
+      "a client's",
+      (rig: HubRig, { connection }: ReturnType<HubRig["connect"]>) =>
+        rig.receive(connection, { type: "chat_message", roomSlug: "r", message: "hi" }),
+    ],
+    ["the backend's", (rig: HubRig) => void new Backend(rig.hub).publish("room:r", { event: "news" })],
+  ])("lets no message, %s neither, go to somebody whose token ended meanwhile", (_whose, publish) => {
+    const rig = new HubRig();
+    const ada = rig.member("ada", "r");
+    const bob = rig.connect("bob", undefined, { expiresAtMs: rig.clock.now() + 10_000 });
+    rig.receive(bob.connection, { type: "join_room", roomSlug: "r" });
+    bob.socket.take();
+    rig.clock.advance(60_000);
+    publish(rig, ada);
+    expect(bob.socket.closed).toEqual({ code: 4001, reason: "TOKEN_EXPIRED" });
+    expect(bob.socket.take().map(({ type }) => type)).toEqual([]);
+    expect(ada.socket.closed).toBeNull();
+    expect(ada.socket.pending).toBeGreaterThan(0);
   });
 });

@@ -31,6 +31,7 @@ describe("a handler that fails", () => {
       type: "error",
       code: "INTERNAL",
       message: "Internal error",
+      retryAfterMs: expect.any(Number),
       correlationId,
       messageId: "m1",
       roomSlug: "r",

@@ -278,7 +278,7 @@ describe("subscribing", () => {
     expect([rig.hub.rooms.size, rig.hub.rooms.memberships]).toEqual([0, 0]);
   });
 
-  test("to the user's own topic brings a recovery of several parts before anything new", () => {
+  test("to the user's own topic brings a recovery of several parts before anything new", async () => {
     const rig = new HubRig({}, undefined, { historyBytes: 1_000_000, maxHistoryBytes: 2_000_000 });
     const ada = rig.connect("7");
     const { epoch } = rig.answer(ada, { type: "subscribe", topic: "user:7" });
@@ -287,13 +287,17 @@ describe("subscribing", () => {
     ada.socket.take();
     rig.receive(ada.connection, { type: "subscribe", topic: "user:7", recover: { offset: 0, epoch } });
     void publish();
+    await rig.settle();
+    void publish();
     const frames = ada.socket.take();
     expect(frames.map(({ type, more }) => [type, more])).toEqual([
       ["subscribed", undefined],
       ["recovered", true],
       ["recovered", false],
       ["note", undefined],
+      ["note", undefined],
     ]);
+    expect(frames.slice(-2).map(({ offset }) => offset)).toEqual([41, 42]);
     const offsets = frames.flatMap(({ messages }) => (Array.isArray(messages) ? messages : []));
     expect(offsets.map((message: { offset: number }) => message.offset)).toEqual(
       Array.from({ length: 40 }, (_, index) => index + 1),

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { CLOSES, ERRORS, ProtocolError } from "../../src/protocol/codes.ts";
+import { CLOSES, ERROR_CODES, ERRORS, ProtocolError, retryAfterMsOf } from "../../src/protocol/codes.ts";
 
 describe("the table of codes", () => {
   test("every close code of an error is in the table of close codes", () => {
@@ -18,6 +18,14 @@ describe("the table of codes", () => {
     const error = new ProtocolError("AUTH_FAILED", {}, new Error("token eyJhbGciOi.secret.part"));
     expect(error.message).toBe(ERRORS.AUTH_FAILED.text);
     expect(JSON.stringify([error.message, error.code, error.details])).not.toContain("secret");
+  });
+
+  test("an error that is worth another try says when, and no other does", () => {
+    for (const code of ERROR_CODES) {
+      const isWorthIt = ["later", "same-id"].includes(ERRORS[code].retry);
+      expect([code, retryAfterMsOf(new ProtocolError(code)) !== undefined]).toEqual([code, isWorthIt]);
+      expect(retryAfterMsOf(new ProtocolError(code, { retryAfterMs: 0 }))).toBe(0);
+    }
   });
 
   test("application close codes lie between 4000 and 4999", () => {

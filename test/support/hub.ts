@@ -15,7 +15,7 @@ import { readParameters } from "../../src/hub/parameters.ts";
 import type { Authorizer } from "../../src/hub/permission.ts";
 import type { AuditEvent } from "../../src/observe/audit.ts";
 import { createMetrics, type Metrics } from "../../src/observe/metrics.ts";
-import { sweepUnsent } from "../../src/hub/sweep.ts";
+import { sweepUnsent } from "../../src/hub/unsent.ts";
 import type { ChosenCloseCode, CloseCode } from "../../src/protocol/codes.ts";
 import type { Principal } from "../../src/protocol/principal.ts";
 import type { Codec } from "../../src/protocol/codec.ts";
@@ -36,6 +36,7 @@ const OPTIONS: HubOptions = {
   maxTopicsPerConnection: 128,
   maxConnectionsPerUser: 10,
   maxUnsentBytes: 1_000_000,
+  maxTotalUnsentBytes: 1_000_000_000,
   messagesPerSecond: 20,
   messageBurst: 40,
   joinsPerSecond: 10,

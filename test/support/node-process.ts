@@ -1,10 +1,18 @@
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { SECRET } from "./node.ts";
 
 const MAIN = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
+
+/** What the system grants it at most. */
+export interface ProcessLimits {
+  /** File descriptors, soft and hard: Bun raises the one to the other. */
+  readonly descriptors?: number;
+  /** The size of a file that it writes, in units of 512 bytes; `liftFileLimit` lifts it. */
+  readonly fileBlocks?: number;
+}
 
 /** A node in a process of its own, whose memory is not the test's. */
 export class NodeProcess {
@@ -18,10 +26,17 @@ export class NodeProcess {
     this.#directory = directory;
   }
 
-  static async start(settings: Record<string, string> = {}): Promise<NodeProcess> {
+  static async start(
+    settings: Record<string, string> = {},
+    { descriptors, fileBlocks }: ProcessLimits = {},
+  ): Promise<NodeProcess> {
     const directory = mkdtempSync(join(tmpdir(), "tautline-"));
     const own = { NODE_ENV: "test", HOST: "127.0.0.1", PORT: "0", JWT_SECRET: SECRET, ACCOUNTS: "off" };
-    const child = Bun.spawn([process.execPath, MAIN], {
+    const limits = [
+      ...(descriptors === undefined ? [] : [`ulimit -n ${descriptors};`]),
+      ...(fileBlocks === undefined ? [] : [`ulimit -S -f ${fileBlocks};`]),
+    ];
+    const child = Bun.spawn(["sh", "-c", `${limits.join(" ")} exec "$0" "$@"`, process.execPath, MAIN], {
       env: { ...own, AUDIT_FILE: join(directory, "audit.log"), OVERLOAD_DELAY_MS: "60000", ...settings },
       stdout: "pipe",
       stderr: "ignore",
@@ -46,6 +61,26 @@ export class NodeProcess {
 
   resume(): void {
     this.#child.kill("SIGCONT");
+  }
+
+  get openDescriptors(): number {
+    return readdirSync(`/proc/${this.#child.pid}/fd`).length;
+  }
+
+  /** How long the thread of its event loop has run, and how long it was ready to, until now (/proc/[pid]/schedstat). */
+  get loopTimes(): { readonly ranMs: number; readonly waitedMs: number } {
+    const [ranNs, waitedNs] = readFileSync(`/proc/${this.#child.pid}/schedstat`, "utf8").split(" ");
+    return { ranMs: Number(ranNs) / 1e6, waitedMs: Number(waitedNs) / 1e6 };
+  }
+
+  liftFileLimit(): void {
+    const { exitCode } = Bun.spawnSync(["prlimit", `--pid=${this.#child.pid}`, "--fsize=unlimited"]);
+    if (exitCode !== 0) throw new Error("the limit was not lifted");
+  }
+
+  /** `SIGSTOP` makes it stand still, `SIGCONT` go on. */
+  signal(name: NodeJS.Signals): void {
+    this.#child.kill(name);
   }
 
   async stop(): Promise<void> {

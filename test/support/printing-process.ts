@@ -53,6 +53,11 @@ export class PrintingProcess {
     return this.#child.exited;
   }
 
+  /** `SIGSTOP` makes it stand still, `SIGCONT` go on. */
+  signal(name: NodeJS.Signals): void {
+    this.#child.kill(name);
+  }
+
   /** Ends it whatever it does. */
   async kill(): Promise<void> {
     this.#child.kill("SIGKILL");

@@ -1,0 +1,116 @@
+import { join } from "node:path";
+import { Crew } from "./crew.ts";
+import { FaultProxy } from "./fault-proxy.ts";
+import { NodeUnderTest } from "./node-under-test.ts";
+import type { Random } from "./random.ts";
+import { Recorder } from "./recorder.ts";
+import type { Whom } from "./schedule.ts";
+import { publishersOf, subscribersOf, type World } from "./world.ts";
+
+export interface StageOptions {
+  readonly world: World;
+  /** For the history and the logs. */
+  readonly directory: string;
+  readonly random: Random;
+  /** Modules that are loaded into the nodes. */
+  readonly preloads: readonly string[];
+  /** Every process ends by itself after so long. */
+  readonly endsAfterMs: number;
+  /** How long behind the end of a token a node may still send. */
+  readonly expiryAllowanceMs: number;
+}
+
+/** What a drain looked like from outside. */
+export interface Drain {
+  /** When `/ready` was first seen to say no. */
+  readonly unreadyAtMs: number;
+  readonly endedAtMs: number;
+}
+
+/** Extra connections, and how many of them the node did not take. */
+export interface Crowd {
+  readonly opened: number;
+  readonly refused: number;
+}
+
+/** The world of a profile while it runs: its processes, its proxies, and what the kit itself saw. */
+export class Stage {
+  readonly nodes: readonly NodeUnderTest[];
+  readonly recorder: Recorder;
+  readonly drains: Drain[] = [];
+  readonly crowds: Crowd[] = [];
+  readonly #options: StageOptions;
+  readonly #proxies = new Map<Whom, FaultProxy[]>([
+    ["publishers", []],
+    ["subscribers", []],
+  ]);
+  readonly #crews: Crew[] = [];
+
+  constructor(options: StageOptions) {
+    const { world, directory, preloads, endsAfterMs } = options;
+    this.#options = options;
+    this.recorder = new Recorder(join(directory, "kit.jsonl"));
+    this.nodes = Array.from(
+      { length: world.nodes },
+      (_, index) => new NodeUnderTest({ name: `node-${index + 1}`, directory, world, preloads, endsAfterMs }),
+    );
+  }
+
+  get crews(): readonly Crew[] {
+    return this.#crews;
+  }
+
+  /** Everything that a process of this run writes its history to. */
+  get histories(): readonly string[] {
+    const { directory } = this.#options;
+    return ["kit", ...this.#crews.map(({ name }) => name)].map((name) => join(directory, `${name}.jsonl`));
+  }
+
+  async start(): Promise<void> {
+    const { world, random } = this.#options;
+    for (const [index, node] of this.nodes.entries()) {
+      await node.start();
+      for (const [whom, proxies] of this.#proxies)
+        proxies.push(
+          await FaultProxy.start({ to: { port: node.port }, random: random.fork(`proxy ${whom} ${index}`) }),
+        );
+    }
+    const opening = [this.#open(new Crew("publishers", "publishers.ts"), "publishers", publishersOf(world))];
+    for (const [index, clients] of subscribersOf(world).entries())
+      opening.push(this.#open(new Crew(`subscribers-${index + 1}`, "subscribers.ts"), "subscribers", clients));
+    await Promise.all(opening);
+  }
+
+  node(index: number): NodeUnderTest {
+    const node = this.nodes[index];
+    if (node === undefined) throw new RangeError(`there is no node ${index}`);
+    return node;
+  }
+
+  proxies(whom: Whom): readonly FaultProxy[] {
+    return this.#proxies.get(whom) ?? [];
+  }
+
+  heal(): void {
+    for (const proxies of this.#proxies.values()) for (const proxy of proxies) proxy.heal();
+  }
+
+  /** Whatever is still running. Never rejects. */
+  async end(): Promise<void> {
+    await Promise.allSettled([...this.#crews.map((crew) => crew.end()), ...this.nodes.map((node) => node.kill())]);
+    await Promise.allSettled([...this.#proxies.values()].flat().map((proxy) => proxy.stop()));
+    this.recorder.close();
+  }
+
+  async #open(crew: Crew, whom: Whom, clients: ReturnType<typeof publishersOf>): Promise<void> {
+    const { directory, random, world, endsAfterMs, expiryAllowanceMs } = this.#options;
+    this.#crews.push(crew);
+    await crew.order<"open">({
+      do: "open",
+      ...{ clients, endsAfterMs, expiryAllowanceMs, size: world.publishers.size },
+      ports: this.proxies(whom).map(({ port }) => port),
+      history: join(directory, `${crew.name}.jsonl`),
+      seed: random.fork(crew.name).seed,
+    });
+  }
+}
