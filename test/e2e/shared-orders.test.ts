@@ -89,7 +89,7 @@ describe.skipIf(REDIS.path === null)(`two nodes over one Redis${REDIS.skipReason
     const jwt = token({ sub: "ada" });
     const [onA, onB] = [await a.connect("ada"), await b.connect("ada")];
     const bob = await b.connect("bob");
-    expect(await ordered(a, "POST", "/api/tokens/revoke", { sub: "ada" })).toEqual([200, { closed: 1 }]);
+    expect(await ordered(a, "POST", "/api/tokens/revoke", { sub: "ada" })).toEqual([200, { closed: 2 }]);
     for (const peer of [onA, onB]) expect(await peer.closed()).toEqual({ code: 4003, reason: "REVOKED" });
     expect(await statusOf(a, `token=${jwt}`)).toBe(401);
     expect(await statusOf(b, `token=${jwt}`)).toBe(401);
