@@ -5,6 +5,7 @@ import type { Clock } from "./observe/clock.ts";
 import { createLog, type Log } from "./observe/log.ts";
 import { createMetrics, type Metrics } from "./observe/metrics.ts";
 import { createSink, type Sink } from "./observe/sink.ts";
+import type { StateEntries } from "./observe/state-entries.ts";
 import { CLOSES, ERRORS } from "./protocol/codes.ts";
 import { clientFrames } from "./protocol/frames.ts";
 
@@ -20,6 +21,8 @@ export interface Observation {
   readonly report: (error: unknown, correlationId: string) => void;
   /** The hub that the gauges read; before it is known they are 0. */
   readonly bindGauges: (hub: Hub) => void;
+  /** The same for what the parts of the node remember. */
+  readonly bindState: (read: () => StateEntries) => void;
 }
 
 /** Throws `ConfigError` when the audit file cannot be opened. */
@@ -33,6 +36,7 @@ export function observe(config: Config, clock: Clock, logTarget: number | string
     throw new ConfigError([{ name: "AUDIT_FILE", problem: `cannot be opened (${audit.failure})` }]);
   }
   let hub: Hub | null = null;
+  let state: (() => StateEntries) | null = null;
   const metrics = createMetrics(
     {
       connections: () => hub?.connections.size ?? 0,
@@ -47,6 +51,7 @@ export function observe(config: Config, clock: Clock, logTarget: number | string
       auditLost: () => audit.lost,
       logErrors: () => logSink.errors,
       logLost: () => logSink.drops,
+      state: () => state?.() ?? null,
     },
     {
       codes: Object.keys(ERRORS),
@@ -63,6 +68,9 @@ export function observe(config: Config, clock: Clock, logTarget: number | string
     },
     bindGauges(bound) {
       hub = bound;
+    },
+    bindState(read) {
+      state = read;
     },
   };
 }

@@ -20,6 +20,7 @@ import { ENGINE_NET } from "./hub/unsent.ts";
 import { apiOf, readinessOf } from "./node-api.ts";
 import { observe } from "./node-observation.ts";
 import { BY_ITSELF, type NodeParts } from "./node-parts.ts";
+import { stateOf } from "./node-state.ts";
 import { NodeTicks } from "./node-ticks.ts";
 import { systemClock } from "./observe/clock.ts";
 import { connectionsFor, descriptorLimit } from "./observe/descriptors.ts";
@@ -50,13 +51,18 @@ const STDOUT = 1;
 
 export async function startNode(config: Config, parts: NodeParts = {}): Promise<RunningNode> {
   const clock = parts.clock ?? systemClock;
-  const { log, audit, metrics, sinks, report, bindGauges } = observe(config, clock, parts.logTarget ?? STDOUT);
+  const { log, audit, metrics, sinks, report, bindGauges, bindState } = observe(
+    config,
+    clock,
+    parts.logTarget ?? STDOUT,
+  );
   const origins = configured(() => createOriginPolicy(config.allowedOrigins));
   const addresses = configured(() => new Addresses(config, (peer) => log.warn({ peer }, UNNAMED_PROXY)));
   const accounts = config.accounts === "off" ? null : await openStore(config, clock);
   const embedding = parts.application?.({ config, clock, report }) ?? BY_ITSELF;
   const revocations = new MemoryRevocations(clock);
-  const tickets = new OneTimeTickets(new MemoryTickets(clock), clock);
+  const ticketStore = new MemoryTickets(clock);
+  const tickets = new OneTimeTickets(ticketStore, clock);
   const standing = { accounts, revocations, tickets };
   const authenticator = embedding.authenticator(configured(() => authenticatorOf(config, clock, standing)));
 
@@ -95,6 +101,7 @@ export async function startNode(config: Config, parts: NodeParts = {}): Promise<
         { audit: audit.failure !== null, overloaded: ticks.overload.isOver(clock.monotonic()) },
       ),
   });
+  bindState(() => stateOf({ hub, authenticator, handshakes, api, addresses, hook, tickets: ticketStore }));
   const engine: Engine = createBunEngine(
     {
       host: config.host,

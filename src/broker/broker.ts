@@ -42,6 +42,17 @@ export interface History extends Position {
 /** Called for each message of a topic in the order of its offsets, on every node that has members there. */
 export type Deliver = (topic: string, message: Positioned) => void;
 
+/** What a broker holds in the memory of this process, in entries; what it does not have is absent. */
+export interface BrokerHeld {
+  /** Topics whose position is known. */
+  readonly positions?: number;
+  /** Topics of which messages are kept. */
+  readonly histories?: number;
+  /** Topics that will start again in another epoch. */
+  readonly endedTopics?: number;
+  readonly messageIds?: number;
+}
+
 export interface Broker {
   /** The name in the start line and the metrics: `memory`. */
   readonly name: string;
@@ -63,6 +74,8 @@ export interface Broker {
   readonly evictedTopics: number;
   /** Message ids that were forgotten before their time, since the start: a repeated message may have come twice. */
   readonly droppedMessageIds: number;
+  /** For the metrics. */
+  readonly held: BrokerHeld;
   stop(): Promise<void>;
 }
 

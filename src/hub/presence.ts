@@ -55,6 +55,11 @@ export class Presence {
     this.#announcer = new Announcer(rooms, clock, options.presenceFullMax);
   }
 
+  /** Grace periods that are not over, those of users who are back already included. */
+  get held(): number {
+    return this.#held.length;
+  }
+
   /** Distinct users, held ones included. */
   count(room: Room): number {
     return room.occupants?.size ?? 0;

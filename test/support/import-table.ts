@@ -83,6 +83,7 @@ export const PARTS: readonly Part[] = [
       "node-api.ts",
       "node-observation.ts",
       "node-parts.ts",
+      "node-state.ts",
       "node-ticks.ts",
       "engine-handler.ts",
       "start-line.ts",
