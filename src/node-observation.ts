@@ -6,6 +6,7 @@ import type { Clock } from "./observe/clock.ts";
 import { createLog, type Log } from "./observe/log.ts";
 import { createMetrics, type Metrics } from "./observe/metrics.ts";
 import { createSink, type Sink } from "./observe/sink.ts";
+import type { StateEntries } from "./observe/state-entries.ts";
 import { CLOSES, ERRORS } from "./protocol/codes.ts";
 import { clientFrames } from "./protocol/frames.ts";
 
@@ -21,6 +22,8 @@ export interface Observation {
   readonly report: (error: unknown, correlationId: string) => void;
   /** What the gauges read; before it is known they are 0. */
   readonly bindGauges: (hub: Hub, sharing: Sharing) => void;
+  /** The same for what the parts of the node remember. */
+  readonly bindState: (read: () => StateEntries) => void;
 }
 
 /** Throws `ConfigError` when the audit file cannot be opened. */
@@ -35,6 +38,7 @@ export function observe(config: Config, clock: Clock, logTarget: number | string
   }
   let hub: Hub | null = null;
   let sharing: Sharing | null = null;
+  let state: (() => StateEntries) | null = null;
   const metrics = createMetrics(
     {
       connections: () => hub?.connections.size ?? 0,
@@ -54,6 +58,7 @@ export function observe(config: Config, clock: Clock, logTarget: number | string
       auditLost: () => audit.lost,
       logErrors: () => logSink.errors,
       logLost: () => logSink.drops,
+      state: () => state?.() ?? null,
     },
     {
       codes: Object.keys(ERRORS),
@@ -71,6 +76,9 @@ export function observe(config: Config, clock: Clock, logTarget: number | string
     bindGauges(itsHub, itsSharing) {
       hub = itsHub;
       sharing = itsSharing;
+    },
+    bindState(read) {
+      state = read;
     },
   };
 }

@@ -23,6 +23,7 @@ import { apiOf, readinessOf } from "./node-api.ts";
 import { observe } from "./node-observation.ts";
 import { BY_ITSELF, type NodeParts } from "./node-parts.ts";
 import { sharingOf } from "./node-sharing.ts";
+import { stateOf } from "./node-state.ts";
 import { NodeTicks } from "./node-ticks.ts";
 import { systemClock } from "./observe/clock.ts";
 import { connectionsFor, descriptorLimit } from "./observe/descriptors.ts";
@@ -55,7 +56,11 @@ const STDOUT = 1;
 
 export async function startNode(config: Config, parts: NodeParts = {}): Promise<RunningNode> {
   const clock = parts.clock ?? systemClock;
-  const { log, audit, metrics, sinks, report, bindGauges } = observe(config, clock, parts.logTarget ?? STDOUT);
+  const { log, audit, metrics, sinks, report, bindGauges, bindState } = observe(
+    config,
+    clock,
+    parts.logTarget ?? STDOUT,
+  );
   const origins = configured(() => createOriginPolicy(config.allowedOrigins));
   const addresses = configured(() => new Addresses(config, (peer) => log.warn({ peer }, UNNAMED_PROXY)));
   const accounts = config.accounts === "off" ? null : await openStore(config, clock);
@@ -115,6 +120,7 @@ export async function startNode(config: Config, parts: NodeParts = {}): Promise<
         { audit: audit.failure !== null, overloaded: ticks.overload.isOver(clock.monotonic()) },
       ),
   });
+  bindState(() => stateOf({ hub, authenticator, handshakes, api, addresses, hook, tickets: sharing.tickets }));
   const engine: Engine = createBunEngine(
     {
       host: config.host,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { ENDPOINTS, findEndpoint } from "../src/hub/endpoints.ts";
 import { AUDIT_EVENTS } from "../src/observe/audit.ts";
@@ -84,6 +84,16 @@ describe("docs/protocol.md", () => {
     const [span = ""] = /`\{type: event, [^`]+\}`/.exec(section("Server → client")) ?? [];
     const named = new Set(span.replace("type: event", "type").match(NAMES));
     expect([...named].toSorted()).toEqual([...fieldsIn(publishedEvent)].toSorted());
+  });
+
+  test("names for each promise tests that are there, and a fault", () => {
+    const promises = rows("What is promised", /^\*\*/);
+    expect(promises).toHaveLength(9);
+    for (const [promise = "", tests = "", faults = ""] of promises) {
+      const files = tests.match(/test\/[a-z0-9/.-]+/g) ?? [];
+      expect([promise, files.length > 0, faults !== ""]).toEqual([promise, true, true]);
+      expect(files.filter((file) => !existsSync(ROOT + file))).toEqual([]);
+    }
   });
 
   test("has every HTTP route that there is, and no other", async () => {

@@ -71,6 +71,8 @@ export interface Api {
   fetch(request: Request, peer: Peer): Promise<Response>;
   /** Frees the state of limits that nobody uses; cheap, every few seconds will do. */
   sweep(): void;
+  /** Addresses and names whose limit on logins is not full again. */
+  readonly loginLimits: number;
 }
 
 interface Env {
@@ -148,6 +150,9 @@ export function createApi(ports: ApiPorts): Api {
     },
     sweep() {
       login?.sweep();
+    },
+    get loginLimits() {
+      return login?.limited ?? 0;
     },
   };
 }

@@ -117,6 +117,11 @@ export class Login {
     }
   }
 
+  /** Addresses and names whose limit is not full again. */
+  get limited(): number {
+    return this.#byAddress.size + this.#byName.size;
+  }
+
   /** Frees the buckets that are full again. */
   sweep(): void {
     const nowMs = this.#ports.clock.monotonic();

@@ -57,6 +57,8 @@ export interface Authenticator {
   sweep(): void;
   /** False while there are no keys to verify with, which can only be while a remote key set is away. */
   readonly keysReady: boolean;
+  /** What it remembers, in entries, for the metrics. */
+  readonly held: { readonly verifiedTokens: number; readonly failures: number };
 }
 
 /** Throws an `Error` that names the setting when keys, secret or algorithms cannot be used. */
@@ -83,6 +85,10 @@ class TokenAuthenticator implements Authenticator {
 
   get keysReady(): boolean {
     return this.#keys.ready;
+  }
+
+  get held(): Authenticator["held"] {
+    return { verifiedTokens: this.#verified.size, failures: this.#failures.size };
   }
 
   authenticate(credential: Credential, addressKey: string | null): Principal | Promise<Principal> {

@@ -59,6 +59,11 @@ export class AuthorizerHook {
     this.#queue = new QuestionQueue({ ...BOUNDS, ...bounds }, ports.clock, request);
   }
 
+  /** Questions that are asked, or wait for a place. */
+  get openQuestions(): number {
+    return this.#queue.requests + this.#queue.waiting;
+  }
+
   /** Rejects with `AuthorizerFailure` when there is no answer in time. */
   check(principal: Principal, action: GrantedAction, topic: string): Promise<boolean> {
     const key = `${action} ${topic}`;

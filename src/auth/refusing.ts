@@ -25,5 +25,8 @@ export function refusing(authenticator: Authenticator, isRefused: (principal: Pr
     get keysReady() {
       return authenticator.keysReady;
     },
+    get held() {
+      return authenticator.held;
+    },
   };
 }

@@ -64,6 +64,11 @@ export class ValidatedTokens implements Authenticator {
     this.#failures = new FailedAuthentications(options.authFailuresPerMinute, ports.clock);
   }
 
+  get held(): Authenticator["held"] {
+    const { verifiedTokens, failures } = this.#own.held;
+    return { verifiedTokens, failures: failures + this.#failures.size };
+  }
+
   authenticate(credential: Credential, addressKey: string | null, shown?: Shown): Principal | Promise<Principal> {
     const { kind, token } = credential;
     if (kind === "ticket") return this.#own.authenticate(credential, addressKey, shown);

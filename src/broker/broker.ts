@@ -52,6 +52,17 @@ export interface Entrance {
   readonly since: Position | null;
 }
 
+/** What a broker holds in the memory of this process, in entries; what it does not have is absent. */
+export interface BrokerHeld {
+  /** Topics whose position is known. */
+  readonly positions?: number;
+  /** Topics of which messages are kept. */
+  readonly histories?: number;
+  /** Topics that will start again in another epoch. */
+  readonly endedTopics?: number;
+  readonly messageIds?: number;
+}
+
 export interface Broker {
   /** The name in the start line and the metrics: `memory`. */
   readonly name: string;
@@ -82,6 +93,8 @@ export interface Broker {
   readonly evictedTopics: number;
   /** Message ids that were forgotten before their time, since the start: a repeated message may have come twice. */
   readonly droppedMessageIds: number;
+  /** For the metrics. */
+  readonly held: BrokerHeld;
   stop(): Promise<void>;
 }
 
@@ -126,6 +139,8 @@ export interface PresenceStore {
 
 /** One-time tickets that were given out and not used yet, by the digest of the ticket: nowhere is a ticket itself kept. */
 export interface TicketStore {
+  /** Tickets in the memory of this process. */
+  readonly held: number;
   /**
    * Keeps who the ticket stands for, for so long. Throws or rejects RATE_LIMITED with `retryAfterMs` while the user has as many open
    * ones as it may, OVERLOADED when there is no room for more, UNAVAILABLE when the store is away. The bounds are those of all nodes together.

@@ -30,7 +30,7 @@ export class MemoryTickets implements TicketStore {
     this.#bounds = bounds;
   }
 
-  get size(): number {
+  get held(): number {
     return this.#tickets.size;
   }
 

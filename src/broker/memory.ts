@@ -1,6 +1,16 @@
 import type { Clock } from "../observe/clock.ts";
 import { ProtocolError } from "../protocol/codes.ts";
-import type { Broker, Deliver, Entrance, History, Identity, Position, Positioned, Publication } from "./broker.ts";
+import type {
+  Broker,
+  BrokerHeld,
+  Deliver,
+  Entrance,
+  History,
+  Identity,
+  Position,
+  Positioned,
+  Publication,
+} from "./broker.ts";
 import { type MessageIdBounds, MessageIds } from "./message-ids.ts";
 import { payloadHash } from "./payload-hash.ts";
 import type { StreamBounds } from "./stream.ts";
@@ -71,6 +81,15 @@ export class MemoryBroker implements Broker {
 
   get droppedMessageIds(): number {
     return this.#messageIds.dropped;
+  }
+
+  get held(): BrokerHeld {
+    return {
+      positions: this.#streams.size,
+      histories: this.#keeping.size,
+      endedTopics: this.#ended.size,
+      messageIds: this.#messageIds.size,
+    };
   }
 
   publish(publication: Publication, keepsHistory: boolean): Position {

@@ -19,6 +19,8 @@ interface TicketPorts {
 
 /** The tickets of all nodes, in a Redis. Each is a key of its own, which ends with it. */
 export class RedisTickets implements TicketStore {
+  /** All of them are in Redis. */
+  readonly held = 0;
   readonly #link: RedisLink;
   readonly #report: TicketPorts["report"];
   readonly #bounds: TicketBounds;

@@ -1,6 +1,6 @@
 import type { Clock } from "../observe/clock.ts";
 import { ProtocolError } from "../protocol/codes.ts";
-import type { Broker, Deliver, Entrance, History, Lose, Position, Publication } from "./broker.ts";
+import type { Broker, BrokerHeld, Deliver, Entrance, History, Lose, Position, Publication } from "./broker.ts";
 import { readBusMessage } from "./redis/bus-message.ts";
 import { COMMAND_TIMEOUT_MS } from "./redis/connection.ts";
 import { FollowedTopic } from "./redis/followed-topic.ts";
@@ -61,9 +61,9 @@ export class RedisBroker implements Broker {
     return this.#foreignMessages + this.#streams.foreignMessages;
   }
 
-  /** Topics that this node follows. */
-  get followed(): number {
-    return this.#topics.size;
+  /** The topics that this node follows; everything else is in Redis. */
+  get held(): BrokerHeld {
+    return { positions: this.#topics.size };
   }
 
   publish(publication: Publication, keepsHistory: boolean): Promise<Position> {

@@ -51,6 +51,11 @@ export class Addresses {
     this.#warn = warn;
   }
 
+  /** Peers that are remembered. */
+  get peers(): number {
+    return this.#peers.size;
+  }
+
   find(peerAddress: string, header: (name: string) => string | null): ClientAddress {
     const forwarded = header(this.#header);
     if (peerAddress === "") return this.#fromSocketFile(forwarded);

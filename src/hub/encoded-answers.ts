@@ -11,6 +11,10 @@ const MAX_ANSWERS = 64;
 export class EncodedAnswers {
   readonly #answers = new Map<string, EncodedFields>();
 
+  get size(): number {
+    return this.#answers.size;
+  }
+
   /** The field `messages` of an answer; they are messages of one topic in the order of their offsets. */
   messages(topic: string, codec: Codec, messages: readonly Positioned[]): EncodedFields {
     const first = messages[0];

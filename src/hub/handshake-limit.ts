@@ -16,6 +16,11 @@ export class HandshakeLimit {
     this.#refused = new Buckets(turnedAwayRate(rate.perSecond));
   }
 
+  /** Addresses that one of the two is kept of, counted once for each. */
+  get size(): number {
+    return this.#buckets.size + this.#refused.size;
+  }
+
   /** 0 when the handshake may go on; else the milliseconds after which it is worth another try. `random` is from 0 to 1. */
   take(key: string, nowMs: number, random: number): number {
     const freeAfterMs = this.#buckets.take(key, 1, nowMs);

@@ -69,6 +69,11 @@ export class Handshakes {
     this.#deprecations = new Deprecations(ports.warn);
   }
 
+  /** Addresses whose limit is not full again. */
+  get limitedAddresses(): number {
+    return this.#limit.size;
+  }
+
   sweep(): void {
     this.#limit.sweep(this.#ports.clock.monotonic());
   }

@@ -191,8 +191,10 @@ export class Hub {
     const nowMs = this.clock.monotonic();
     const elapsedMs = nowMs - this.tickedAtMs;
     this.tickedAtMs = nowMs;
-    // After a pause of the whole process what the peers sent meanwhile is still unread: their silence was ours.
-    if (elapsedMs > LATE_TICKS * tickMs(this.options)) forgiveSilence(this, elapsedMs);
+    // After a pause of the whole process what the peers sent meanwhile is still unread: their silence was ours. But one tick of it counts: on
+    // a node that is always late nobody's time would ever be over.
+    const dueMs = tickMs(this.options);
+    if (elapsedMs > LATE_TICKS * dueMs) forgiveSilence(this, elapsedMs - dueMs);
     this.#slot = (this.#slot + 1) % slotsOf(this.options);
     sweepConnections(this, this.#slot);
     this.presence.sweep();

@@ -62,6 +62,11 @@ export class Presence implements PresenceListener {
     this.#announcer = new Announcer(rooms, clock, options.presenceFullMax);
   }
 
+  /** Grace periods that are not over, those of users who are back already included. */
+  get held(): number {
+    return this.#held.length;
+  }
+
   /** Distinct users of all nodes, held ones included. */
   count(room: Room): number {
     return room.occupants?.size ?? 0;

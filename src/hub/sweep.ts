@@ -58,10 +58,16 @@ function expireGrants(hub: Hub, connection: Connection, wallMs: number): void {
   if (lost instanceof Promise) lost.catch((error: unknown) => hub.report(error, connection.id));
 }
 
-/** Moves what silence and deadlines are counted from by a time in which nobody could be heard. */
-export function forgiveSilence(hub: Hub, elapsedMs: number): void {
+/**
+ * Moves what silence and deadlines are counted from by a time in which nobody could be heard, and never beyond now: who came behind the pause was not
+ * silent in it.
+ */
+export function forgiveSilence(hub: Hub, unheardMs: number): void {
+  const nowMs = hub.clock.monotonic();
   for (const connection of hub.connections) {
-    connection.lastSeenMs += elapsedMs;
-    if (connection.state === "pending") connection.pendingSinceMs += elapsedMs;
+    connection.lastSeenMs = Math.min(nowMs, connection.lastSeenMs + unheardMs);
+    if (connection.state === "pending") {
+      connection.pendingSinceMs = Math.min(nowMs, connection.pendingSinceMs + unheardMs);
+    }
   }
 }

@@ -51,6 +51,11 @@ export class Users {
     return this.#users.size - this.#leaving.size;
   }
 
+  /** Users without one, which are kept for their limits. */
+  get resting(): number {
+    return this.#leaving.size;
+  }
+
   get(id: string): User | undefined {
     return this.#users.get(id);
   }

@@ -3,6 +3,7 @@ import { CallCounter } from "./call-counter.ts";
 import { Histogram, registerHistogram } from "./histogram.ts";
 import { LabelCounter } from "./label-counter.ts";
 import { registerProcessMetrics } from "./process-metrics.ts";
+import { registerStateEntries, type StateEntries } from "./state-entries.ts";
 
 /** What the node counts. The hot path adds to plain numbers; Prometheus text is made from them when somebody asks. */
 
@@ -36,6 +37,7 @@ export interface GaugeSources {
   auditLost(): number;
   logErrors(): number;
   logLost(): number;
+  state(): StateEntries | null;
 }
 
 /** The fixed sets that labels are taken from; anything else counts as "other". */
@@ -218,6 +220,7 @@ export function createMetrics(sources: GaugeSources, labels: LabelSets): Metrics
     ["event_loop_delay_seconds", "99th percentile of the event loop delay of each second", eventLoopDelay],
   ] as const;
   for (const [name, help, histogram] of histograms) registerHistogram(registry, `tautline_${name}`, help, histogram);
+  registerStateEntries(registry, () => sources.state());
   registerProcessMetrics(registry);
 
   return {

@@ -8,7 +8,7 @@ function sources(connections: number): Parameters<typeof createMetrics>[0] {
     ...{ connections: () => connections, users: none, topics: none, memberships: none },
     ...{ brokerUp: () => true, keysReady: () => true, evictedTopics: none, droppedMessageIds: none },
     ...{ nodes: none, busRoundTripS: none, commandsInFlight: none, reconnects: none, busRejected: none },
-    ...{ auditErrors: none, auditLost: none, logErrors: none, logLost: none },
+    ...{ auditErrors: none, auditLost: none, logErrors: none, logLost: none, state: () => null },
   };
 }
 

@@ -130,6 +130,24 @@ describe("a pause of the whole process", () => {
     expect(members.map(({ socket }) => socket.closed?.code)).toEqual([4090, 4090]);
   });
 
+  test("is not forgiven to whom it did not concern: who comes behind it is ended in its time", () => {
+    const rig = new HubRig();
+    rig.clock.advance(10 * 60_000);
+    const { socket } = rig.connect("ada");
+    rig.tick(91);
+    expect(socket.closed?.code).toBe(4090);
+  });
+
+  test("that comes again and again still lets times end: each counts as one look", () => {
+    const rig = new HubRig();
+    const { socket } = rig.connect("ada");
+    for (let late = 0; late < 91; late += 1) {
+      rig.clock.advance(4_000);
+      rig.tick();
+    }
+    expect(socket.closed?.code).toBe(4090);
+  });
+
   test("counts to how long a connection lasted, whatever it was waiting for", () => {
     const rig = new HubRig();
     const { socket, connection } = rig.connect("ada");

@@ -256,6 +256,7 @@ describe("a refresh", () => {
           isRefused: (principal) => authenticator.isRefused(principal),
           sweep() {},
           keysReady: true,
+          held: { verifiedTokens: 0, failures: 0 },
         },
       },
     );

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { Histogram } from "../../src/observe/histogram.ts";
 import { createMetrics } from "../../src/observe/metrics.ts";
 import type { GaugeSources, Metrics } from "../../src/observe/metrics.ts";
+import { STATE_KINDS } from "../../src/observe/state-entries.ts";
 import { CLOSES, ERRORS } from "../../src/protocol/codes.ts";
 
 const sources: GaugeSources = {
@@ -26,6 +27,7 @@ const sources: GaugeSources = {
   auditLost: () => 12,
   logErrors: () => 13,
   logLost: () => 14,
+  state: () => null,
 };
 
 function metricsOfNode(): Metrics {
@@ -159,6 +161,20 @@ describe("the metrics", () => {
     expect(listed.toSorted((a, b) => a.name.localeCompare(b.name))).toEqual(
       rows.toSorted((a, b) => a.name.localeCompare(b.name)),
     );
+  });
+});
+
+describe("what the node remembers", () => {
+  test("is 0 of every kind before the node is put together", async () => {
+    const series = seriesOf(await metricsOfNode().render());
+    const kinds = Object.keys(STATE_KINDS).map((kind) => series.get(`tautline_state_entries{kind="${kind}"}`));
+    expect(new Set(kinds)).toEqual(new Set([0]));
+  });
+
+  test("is explained in docs/metrics.md, every kind and no other", () => {
+    const docs = readFileSync(join(import.meta.dir, "../../docs/metrics.md"), "utf8");
+    const listed = [...docs.matchAll(/^\| `([a-z_]+)` +\| ([^|]+?) +\|$/gm)].map(([, kind, what]) => [kind, what]);
+    expect(listed).toEqual(Object.entries(STATE_KINDS).map(([kind, what]) => [kind, what]));
   });
 });
 

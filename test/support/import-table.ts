@@ -84,6 +84,7 @@ export const PARTS: readonly Part[] = [
       "node-observation.ts",
       "node-parts.ts",
       "node-sharing.ts",
+      "node-state.ts",
       "node-ticks.ts",
       "engine-handler.ts",
       "start-line.ts",
