@@ -25,6 +25,7 @@ describe("a one-time ticket", () => {
     const seen: string[] = [];
     const memory = new MemoryTickets(clock);
     const store: TicketStore = {
+      held: 0,
       add(digest, holder, lifeMs) {
         seen.push(digest, JSON.stringify(holder));
         memory.add(digest, holder, lifeMs);
@@ -46,6 +47,7 @@ describe("a one-time ticket", () => {
   test("that does not look like one is unknown without a question to the store", async () => {
     const clock = new FakeClock();
     const store: TicketStore = {
+      held: 0,
       add() {},
       take: () => {
         throw new Error("asked");
@@ -85,6 +87,7 @@ describe("a one-time ticket", () => {
     const clock = new FakeClock();
     const memory = new MemoryTickets(clock);
     const store: TicketStore = {
+      held: 0,
       add: async (digest, holder, lifeMs) => memory.add(digest, holder, lifeMs),
       take: async (digest) => memory.take(digest),
       sweep: () => memory.sweep(),

@@ -23,8 +23,8 @@ test("the memory ticket store holds nothing any more when every ticket has ended
   const clock = new FakeClock();
   const store = new MemoryTickets(clock);
   for (let n = 0; n < 1_000; n += 1) store.add(`d${n}`, principal({ id: `u${n % 90}` }), 30_000 - (n % 7) * 1_000);
-  expect(store.size).toBe(1_000);
+  expect(store.held).toBe(1_000);
   clock.advance(30_000);
   store.sweep();
-  expect(store.size).toBe(0);
+  expect(store.held).toBe(0);
 });
