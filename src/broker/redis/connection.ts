@@ -3,6 +3,9 @@ import type { Clock } from "../../observe/clock.ts";
 import { ProtocolError } from "../../protocol/codes.ts";
 import type { RedisAddress } from "./address.ts";
 import { masterOf } from "./sentinel.ts";
+import { completeTracing } from "./tracing.ts";
+
+completeTracing();
 
 /** A command that is not answered by then has failed, and its connection with it: answers come in order. */
 export const COMMAND_TIMEOUT_MS = 2_000;

@@ -1,5 +1,6 @@
 -- keys: meta, stream, used
--- args: channel, run, lineage, kind, body, keeps, size, bytes, historyMs, topicMs, usedMs, hash
+-- args: channel, run, lineage, kind, body, keeps, hash
+-- constants: size, bytes, historyMs, topicMs, usedMs
 -- Takes one message: gives it the next offset, keeps it, tells every node that follows the topic. All of it or nothing.
 -- Answers "offset epoch"; the error REUSED for an id that was used for another message.
 -- What costs is the number of commands: the end of a topic is put off once a second at most, and what is too much is dropped by the dozen.
@@ -47,7 +48,6 @@ if keeps == '1' then
   local length = redis.call('XLEN', stream)
   held = length == 1 and #body or held + #body
   if renews or length == 1 then redis.call('PEXPIRE', stream, historyMs) end
-  size, bytes = tonumber(size), tonumber(bytes)
   -- An eighth more than is read: trimming one by one costs more than the rest of this script.
   local slack = 1.125
   if length > size * slack or (held > bytes * slack and length > 1) then

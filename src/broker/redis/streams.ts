@@ -21,12 +21,19 @@ const TOPIC_TTL_MS = 3_600_000;
 const MESSAGE_ID_TTL_MS = 300_000;
 /** How often the script puts off the end of a topic, at most: so much longer than it must it lives. */
 const RENEWED_EVERY_MS = 1_000;
-const TOPIC_LIFE = String(TOPIC_TTL_MS + RENEWED_EVERY_MS);
 
-const publishScript = new Script("publish", ["meta", "stream", "used"], [
-  ...["channel", "run", "lineage", "kind", "body", "keeps", "size", "bytes", "historyMs", "topicMs", "usedMs"],
-  "hash",
-] as const);
+/** A script of these bounds. */
+const publishScriptOf = ({ historySize, historyBytes, historyTtlMs }: StreamBounds) =>
+  new Script(
+    "publish",
+    ["meta", "stream", "used"],
+    ["channel", "run", "lineage", "kind", "body", "keeps", "hash"],
+    {
+      ...{ size: historySize, bytes: historyBytes, historyMs: historyTtlMs + RENEWED_EVERY_MS },
+      ...{ topicMs: TOPIC_TTL_MS + RENEWED_EVERY_MS, usedMs: MESSAGE_ID_TTL_MS },
+    },
+  );
+
 const historyScript = new Script(
   "history",
   ["meta", "stream"],
@@ -42,17 +49,13 @@ const Standing = v.tupleWithRest([offset, epoch, v.number()], v.unknown());
 export class Streams {
   readonly #bounds: StreamBounds;
   readonly #links: readonly RedisLink[];
-  /** What is the same for every message, as text. */
-  readonly #limits: Readonly<Record<"size" | "bytes" | "historyMs" | "topicMs" | "usedMs", string>>;
+  readonly #publishScript: ReturnType<typeof publishScriptOf>;
   /** Messages in a stream that no node has written. */
   foreignMessages = 0;
 
   constructor(bounds: StreamBounds, links: readonly RedisLink[]) {
     this.#bounds = bounds;
-    this.#limits = {
-      ...{ size: String(bounds.historySize), bytes: String(bounds.historyBytes), usedMs: String(MESSAGE_ID_TTL_MS) },
-      ...{ historyMs: String(bounds.historyTtlMs + RENEWED_EVERY_MS), topicMs: TOPIC_LIFE },
-    };
+    this.#publishScript = publishScriptOf(bounds);
     this.#links = links;
   }
 
@@ -70,10 +73,9 @@ export class Streams {
     const { meta, stream, channel } = namesOf(link, topic);
     try {
       const answer = await link.run(
-        publishScript,
+        this.#publishScript,
         { meta, stream, used: identity === null ? meta : usedKey(link, topic, identity) },
         {
-          ...this.#limits,
           ...{ channel, run: link.runId, lineage: newLineage(), kind: KIND_LETTERS[body.kind], body: body.json },
           ...{ keeps: keepsHistory ? "1" : "0", hash: identity === null ? "" : hashOf(identity) },
         },
@@ -97,7 +99,7 @@ export class Streams {
         ...{ run: link.runId, lineage: newLineage(), sinceOffset: String(since?.offset ?? 0) },
         ...{ sinceEpoch: since?.epoch ?? "", limit: String(Math.min(limit, historySize)) },
         ...{ size: String(historySize), bytes: String(historyBytes), historyMs: String(historyTtlMs) },
-        ...{ topicMs: TOPIC_LIFE, touch: isFollowed ? "1" : "0" },
+        ...{ topicMs: String(TOPIC_TTL_MS + RENEWED_EVERY_MS), touch: isFollowed ? "1" : "0" },
       },
     );
     const [standing, epochOfIt, recovered, ...rest] = v.parse(Standing, answer);
