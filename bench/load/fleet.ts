@@ -161,7 +161,8 @@ export class Fleet implements LinkOwner {
     const room = order.usersPerRoom === 0 ? -1 : Math.floor(place / order.usersPerRoom);
     const member = place % order.usersPerRoom;
     const name = room === -1 ? null : roomName(room);
-    const isSender = name !== null && order.inFlight > 0 && member === 0 && (share === null || room % share.of === share.at);
+    const isSender =
+      name !== null && order.inFlight > 0 && member === 0 && (share === null || room % share.of === share.at);
     const msgpack = order.isMixed && member % 2 === 1;
     return new Link(this, {
       request: dialect.request({ ...order, user: userName(index), room: name, msgpack }),

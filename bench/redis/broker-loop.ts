@@ -6,6 +6,7 @@ import { RedisLink } from "../../src/broker/redis/link.ts";
 import { RedisBroker } from "../../src/broker/redis.ts";
 import { systemClock } from "../../src/observe/clock.ts";
 import { chatBody } from "../../src/protocol/codec.ts";
+import { cpuMs } from "../load/usage.ts";
 
 const IN_FLIGHT = 1_000;
 const TOPICS = 100;
@@ -16,8 +17,9 @@ const TEXT = "tautline ".repeat(4);
 /** No run before has used its message ids. */
 const RUN = crypto.randomUUID().slice(0, 8);
 
-const milliseconds = v.pipe(v.string(), v.transform(Number), v.integer());
-const [url, warmupMs, measureMs] = v.parse(v.tuple([v.string(), milliseconds, milliseconds]), process.argv.slice(2));
+const integer = v.pipe(v.string(), v.transform(Number), v.integer());
+const given = v.tuple([v.string(), integer, integer, integer]);
+const [url, warmupMs, measureMs, redisPid] = v.parse(given, process.argv.slice(2));
 
 let delivered = 0;
 let published = 0;
@@ -62,15 +64,19 @@ async function keepOneInFlight(topic: string): Promise<void> {
 
 const running = Array.from({ length: IN_FLIGHT }, (_, index) => keepOneInFlight(topics[index % TOPICS] ?? ""));
 await Bun.sleep(warmupMs);
-const start = { atMs: performance.now(), cpu: process.cpuUsage(), published };
+const start = { atMs: performance.now(), own: cpuMs(process.pid), redis: cpuMs(redisPid), published };
 await Bun.sleep(measureMs);
-const cpu = process.cpuUsage(start.cpu);
-const elapsedMs = performance.now() - start.atMs;
-const messages = published - start.published;
+const report = {
+  elapsedMs: performance.now() - start.atMs,
+  messages: published - start.published,
+  serverCpuMs: cpuMs(process.pid) - start.own,
+  brokerCpuMs: cpuMs(redisPid) - start.redis,
+  generatorCpuMs: 0,
+};
 isOver = true;
 await Promise.all(running);
 for (const deadlineMs = performance.now() + DRAIN_DEADLINE_MS; delivered < published; await Bun.sleep(1)) {
   if (performance.now() > deadlineMs) throw new Error("messages were published and not delivered");
 }
-console.log(JSON.stringify({ elapsedMs, cpuMs: (cpu.user + cpu.system) / 1_000, messages }));
+console.log(JSON.stringify(report));
 process.exit(0);

@@ -24,15 +24,10 @@ const RENEWED_EVERY_MS = 1_000;
 
 /** A script of these bounds. */
 const publishScriptOf = ({ historySize, historyBytes, historyTtlMs }: StreamBounds) =>
-  new Script(
-    "publish",
-    ["meta", "stream", "used"],
-    ["channel", "run", "lineage", "kind", "body", "keeps", "hash"],
-    {
-      ...{ size: historySize, bytes: historyBytes, historyMs: historyTtlMs + RENEWED_EVERY_MS },
-      ...{ topicMs: TOPIC_TTL_MS + RENEWED_EVERY_MS, usedMs: MESSAGE_ID_TTL_MS },
-    },
-  );
+  new Script("publish", ["meta", "stream", "used"], ["channel", "run", "lineage", "kind", "body", "keeps", "hash"], {
+    ...{ size: historySize, bytes: historyBytes, historyMs: historyTtlMs + RENEWED_EVERY_MS },
+    ...{ topicMs: TOPIC_TTL_MS + RENEWED_EVERY_MS, usedMs: MESSAGE_ID_TTL_MS },
+  });
 
 const historyScript = new Script(
   "history",
