@@ -21,17 +21,15 @@ const integer = v.pipe(v.string(), v.transform(Number), v.integer());
 const given = v.tuple([v.string(), integer, integer, integer]);
 const [url, warmupMs, measureMs, redisPid] = v.parse(given, process.argv.slice(2));
 
-let delivered = 0;
-let published = 0;
+const run = { published: 0, delivered: 0, isOver: false };
 let serial = 0;
-let isOver = false;
 
 const links = (redisAddresses(url) ?? []).map(
   (address) => new RedisLink({ address, clock: systemClock, report: () => {} }),
 );
 const broker = new RedisBroker(BOUNDS, {
   ...{ links, clock: systemClock, lose: () => {} },
-  deliver: () => void (delivered += 1),
+  deliver: () => void (run.delivered += 1),
 });
 await Promise.all(links.map((link) => link.start()));
 const topics = Array.from({ length: TOPICS }, (_, index) => `room:b${String(index).padStart(3, "0")}`);
@@ -56,26 +54,26 @@ function publication(topic: string): Publication {
 
 /** Ends with the first failure, and the process with it. */
 async function keepOneInFlight(topic: string): Promise<void> {
-  while (!isOver) {
+  while (!run.isOver) {
     await broker.publish(publication(topic), true);
-    published += 1;
+    run.published += 1;
   }
 }
 
 const running = Array.from({ length: IN_FLIGHT }, (_, index) => keepOneInFlight(topics[index % TOPICS] ?? ""));
 await Bun.sleep(warmupMs);
-const start = { atMs: performance.now(), own: cpuMs(process.pid), redis: cpuMs(redisPid), published };
+const start = { atMs: performance.now(), own: cpuMs(process.pid), redis: cpuMs(redisPid), published: run.published };
 await Bun.sleep(measureMs);
 const report = {
   elapsedMs: performance.now() - start.atMs,
-  messages: published - start.published,
+  messages: run.published - start.published,
   serverCpuMs: cpuMs(process.pid) - start.own,
   brokerCpuMs: cpuMs(redisPid) - start.redis,
   generatorCpuMs: 0,
 };
-isOver = true;
+run.isOver = true;
 await Promise.all(running);
-for (const deadlineMs = performance.now() + DRAIN_DEADLINE_MS; delivered < published; await Bun.sleep(1)) {
+for (const deadlineMs = performance.now() + DRAIN_DEADLINE_MS; run.delivered < run.published; await Bun.sleep(1)) {
   if (performance.now() > deadlineMs) throw new Error("messages were published and not delivered");
 }
 console.log(JSON.stringify(report));

@@ -17,9 +17,9 @@ export class RedisProcess {
   readonly pid: number;
   readonly url: string;
   readonly #child: Bun.Subprocess;
-  readonly #client: ReturnType<typeof createClient>;
+  readonly #client: Client;
 
-  private constructor(child: Bun.Subprocess, url: string, client: ReturnType<typeof createClient>) {
+  private constructor(child: Bun.Subprocess, url: string, client: Client) {
     this.#child = child;
     this.pid = child.pid;
     this.url = url;
@@ -40,7 +40,7 @@ export class RedisProcess {
   }
 
   async counts(): Promise<CommandCounts> {
-    const info = String(await this.#client.sendCommand(["INFO", "commandstats"]));
+    const info = await this.#client.info("commandstats");
     const lines = info.matchAll(/^cmdstat_(\S+?):calls=(\d+)/gm);
     return new Map([...lines].map(([, command = "", calls]) => [command, Number(calls)]));
   }
@@ -79,10 +79,16 @@ export function commandsPer(before: CommandCounts, after: CommandCounts, times: 
   return { all: all / times, sent: sent / times, byName };
 }
 
-async function connect(port: number): Promise<ReturnType<typeof createClient>> {
+type Client = ReturnType<typeof newClient>;
+
+function newClient(port: number) {
+  return createClient({ socket: { host: "127.0.0.1", port, reconnectStrategy: false }, RESP: 2 });
+}
+
+async function connect(port: number): Promise<Client> {
   const deadlineMs = performance.now() + START_DEADLINE_MS;
   for (;;) {
-    const client = createClient({ socket: { host: "127.0.0.1", port, reconnectStrategy: false }, RESP: 2 });
+    const client = newClient(port);
     client.on("error", () => {});
     try {
       await client.connect();

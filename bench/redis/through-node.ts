@@ -3,7 +3,7 @@ import type { Rig } from "../load/rig.ts";
 import { thousands, withSpread } from "../load/row.ts";
 import { median } from "../load/statistics.ts";
 import { PERSISTENCE, TARGET_PER_SECOND } from "./broker-alone.ts";
-import { cpuOf } from "./cpu.ts";
+import { cpuOf, nodeMicros } from "./cpu.ts";
 import type { Finding } from "./finding.ts";
 import type { RedisPlan } from "./redis-plan.ts";
 import { RedisProcess } from "./redis-process.ts";
@@ -31,7 +31,7 @@ export async function throughNode(rig: Rig, plan: RedisPlan): Promise<Finding[]>
           rates.map((rate) => rate / 1_000),
           1,
         )})`,
-        inMemory: `${thousands(median(inMemory.map(perSecond)))}/s, ${cpuOf(inMemory)}`,
+        inMemory: `${thousands(median(inMemory.map(perSecond)))}/s, node ${median(inMemory.map(nodeMicros)).toFixed(1)} µs`,
         counted: median(rates),
         target: { is: "at least", value: TARGET_PER_SECOND },
         targetText: "≥ 40 k/s",
