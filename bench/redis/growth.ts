@@ -1,7 +1,8 @@
-import type { PaceReport } from "../load/orders.ts";
+import type { BroadcastReport, PaceReport } from "../load/orders.ts";
 import type { Rig } from "../load/rig.ts";
 import { withSpread } from "../load/row.ts";
 import { median } from "../load/statistics.ts";
+import { cpuMs } from "../load/usage.ts";
 import { cpuOf, nodeMicros } from "./cpu.ts";
 import type { Finding } from "./finding.ts";
 import type { RedisPlan } from "./redis-plan.ts";
@@ -13,68 +14,104 @@ const PER_SECOND = 1_500;
 const ROOMS = 96;
 /** Of each room, as many on each node as it divides into: a multiple of every number of nodes. */
 const MEMBERS = 12;
-const IN_FLIGHT = 100;
+const IN_FLIGHT = 4;
 const QUIET_MS = 1_300;
 const FLAT = 1.1;
 
 /** The same rooms, users and messages a second on one node and on several. */
 const LAYOUTS = [
-  { name: "each room on one node", isSpread: false, target: FLAT },
-  { name: "each room on every node", isSpread: true, target: FLAT },
+  { name: "each room on one node", isSpread: false },
+  { name: "each room on every node", isSpread: true },
 ] as const;
 
+interface ByNodes {
+  readonly count: number;
+  /** As many messages as the nodes can take: what is compiled and cached in them is steady afterwards. */
+  readonly full: readonly BroadcastReport[];
+  /** Of all nodes, with nothing to do. */
+  readonly idleCpuMsPerSecond: number;
+  readonly paced: readonly PaceReport[];
+}
+
+/** CPU of all nodes together for one message: by full nodes, and at a constant rate without what they use when idle. */
 export async function growth(rig: Rig, plan: RedisPlan): Promise<Finding[]> {
   const findings: Finding[] = [];
-  for (const { name, isSpread, target } of LAYOUTS) {
-    const byNodes = await measured(rig, plan, isSpread);
-    const [one] = byNodes;
+  for (const { name, isSpread } of LAYOUTS) {
+    const all: ByNodes[] = [];
+    for (const count of plan.nodes) all.push(await measured(rig, plan, isSpread, count));
+    const [one] = all;
     if (one === undefined) continue;
-    const base = median(one.reports.map(nodeMicros));
-    for (const { count, reports } of byNodes) {
-      const micros = reports.map(nodeMicros);
-      const ratio = median(micros) / base;
-      findings.push({
-        what: `${name}, ${ROOMS} rooms × ${MEMBERS}, 1,500 messages/s, ${count} node${count === 1 ? "" : "s"}: CPU of all per message`,
-        overRedis: `${withSpread(micros, 1)} µs${count === 1 ? "" : `, ${ratio.toFixed(2)} of one`}`,
-        inMemory: "",
-        counted: count === 1 ? null : ratio,
-        target: count === 1 ? null : { is: "at most", value: target },
-        targetText: count === 1 ? "" : "≤ 1.10",
-        cpu: cpuOf(reports),
-        rounds: reports,
-      });
+    const shape = `${name}, ${ROOMS} rooms × ${MEMBERS}`;
+    for (const each of all) {
+      findings.push(findingOf(`${shape}, full load`, each, fullMicros(each), median(fullMicros(one)), each.full));
+      findings.push(
+        findingOf(`${shape}, ${PER_SECOND}/s`, each, pacedMicros(each), median(pacedMicros(one)), each.paced),
+      );
     }
   }
   return findings;
 }
 
-interface ByNodes {
-  readonly count: number;
-  readonly reports: PaceReport[];
+const fullMicros = ({ full }: ByNodes): number[] => full.map(nodeMicros);
+
+function pacedMicros({ paced, idleCpuMsPerSecond }: ByNodes): number[] {
+  return paced.map((report) => {
+    const idleCpuMs = (idleCpuMsPerSecond * report.elapsedMs) / 1_000;
+    return nodeMicros({ ...report, serverCpuMs: report.serverCpuMs - idleCpuMs });
+  });
 }
 
-async function measured(rig: Rig, plan: RedisPlan, isSpread: boolean): Promise<ByNodes[]> {
-  const all: ByNodes[] = [];
+function findingOf(
+  what: string,
+  { count, idleCpuMsPerSecond }: ByNodes,
+  micros: readonly number[],
+  ofOne: number,
+  reports: readonly (BroadcastReport | PaceReport)[],
+): Finding {
+  const ratio = median(micros) / ofOne;
+  const isOne = count === 1;
+  return {
+    what: `${what}, ${count} node${isOne ? "" : "s"}: node CPU per message`,
+    overRedis: `${withSpread(micros, 0)} µs${isOne ? "" : `, ${ratio.toFixed(2)} of one`}`,
+    inMemory: "",
+    counted: isOne ? null : ratio,
+    target: isOne ? null : { is: "at most", value: FLAT },
+    targetText: isOne ? "" : "≤ 1.10",
+    cpu: cpuOf(reports),
+    rounds: { reports, idleCpuMsPerSecond },
+  };
+}
+
+async function measured(rig: Rig, plan: RedisPlan, isSpread: boolean, count: number): Promise<ByNodes> {
   const { warmupMs, measureMs } = plan;
-  for (const count of plan.nodes) {
-    const redis = await RedisProcess.start();
-    const nodes = await SharedNodes.start(rig, redis, count);
-    const reports: PaceReport[] = [];
-    try {
-      for (const [at, side] of nodes.sides.entries()) {
-        const usersPerRoom = isSpread ? MEMBERS / count : MEMBERS;
-        const share = isSpread ? { at, of: count } : null;
-        await rig.open(side, { users: (ROOMS * MEMBERS) / count, usersPerRoom, inFlight: IN_FLIGHT, share });
-      }
-      await nodes.quiet(QUIET_MS);
-      for (let round = 0; round < plan.rounds; round++) {
-        reports.push(await nodes.generator.order<"pace">({ do: "pace", perSecond: PER_SECOND, warmupMs, measureMs }));
-      }
-      all.push({ count, reports });
-    } finally {
-      await nodes.stop();
-      await redis.stop();
+  const redis = await RedisProcess.start();
+  const nodes = await SharedNodes.start(rig, redis, count);
+  try {
+    for (const [at, side] of nodes.sides.entries()) {
+      const usersPerRoom = isSpread ? MEMBERS / count : MEMBERS;
+      const share = isSpread ? { at, of: count } : null;
+      await rig.open(side, { users: (ROOMS * MEMBERS) / count, usersPerRoom, inFlight: IN_FLIGHT, share });
     }
+    await nodes.quiet(QUIET_MS);
+    const full: BroadcastReport[] = [];
+    for (let round = 0; round < plan.rounds; round++) {
+      full.push(await nodes.generator.order<"broadcast">({ do: "broadcast", warmupMs, measureMs }));
+    }
+    const idleCpuMsPerSecond = await idle(nodes, measureMs);
+    const paced: PaceReport[] = [];
+    for (let round = 0; round < plan.rounds; round++) {
+      paced.push(await nodes.generator.order<"pace">({ do: "pace", perSecond: PER_SECOND, warmupMs, measureMs }));
+    }
+    return { count, full, idleCpuMsPerSecond, paced };
+  } finally {
+    await nodes.stop();
+    await redis.stop();
   }
-  return all;
+}
+
+async function idle(nodes: SharedNodes, forMs: number): Promise<number> {
+  const used = (): number => nodes.sides.reduce((sum, { server }) => sum + cpuMs(server.pid), 0);
+  const before = used();
+  await Bun.sleep(forMs);
+  return ((used() - before) * 1_000) / forMs;
 }

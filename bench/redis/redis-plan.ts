@@ -10,7 +10,7 @@ export interface RedisPlan {
 }
 
 export const FULL_REDIS: RedisPlan = {
-  rounds: 5,
+  rounds: 3,
   warmupMs: 1_500,
   measureMs: 3_000,
   nodes: [1, 2, 3, 4],

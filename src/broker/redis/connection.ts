@@ -5,8 +5,6 @@ import type { RedisAddress } from "./address.ts";
 import { masterOf } from "./sentinel.ts";
 import { completeTracing } from "./tracing.ts";
 
-completeTracing();
-
 /** A command that is not answered by then has failed, and its connection with it: answers come in order. */
 export const COMMAND_TIMEOUT_MS = 2_000;
 const CHECK_MS = 250;
@@ -189,6 +187,7 @@ export class RedisConnection {
 }
 
 function newClient(address: RedisAddress, at: { readonly host: string; readonly port: number }) {
+  completeTracing();
   const socket = {
     host: at.host,
     port: at.port,
