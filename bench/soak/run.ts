@@ -5,8 +5,6 @@ import { soak } from "./soak.ts";
 import { findingsOf } from "./verdict.ts";
 import { tableOf, writeSoak } from "./report.ts";
 
-/** Over two minutes of visits code is still being compiled, and the memory of it grows. */
-const WARMUP_MS = 300_000;
 /** Many, so that the map of them is as large as it becomes; see `restOf`. */
 const ENDED_TOPICS = 90_000;
 
