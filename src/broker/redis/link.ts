@@ -149,7 +149,8 @@ export class RedisLink {
 
   unsubscribe(channel: string): void {
     this.#channels.delete(channel);
-    void this.#bus.client?.unsubscribe(channel).catch(() => undefined);
+    // With the listener: without it the library takes the channel for subscribed until Redis answers, and would not subscribe it again meanwhile.
+    void this.#bus.client?.unsubscribe(channel, this.#dispatch).catch(() => undefined);
   }
 
   #fail(error: unknown): never {
