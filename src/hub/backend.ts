@@ -7,10 +7,11 @@ import type { Connection } from "./connection.ts";
 import { asProtocolError } from "./errors.ts";
 import { dropGrants, Grants } from "./grants.ts";
 import type { Hub } from "./hub.ts";
-import { joinTopic } from "./join.ts";
+import { type Join, joinTopic } from "./join.ts";
 import { removeFromTopic } from "./membership.ts";
 import { type Published, publishEvent } from "./publishing.ts";
 import { USER_TOPIC } from "./session.ts";
+import { isJoining, whileWaiting, withdrawJoins } from "./waiting-joins.ts";
 
 /** What the application's backend says; whoever receives it sees no `from`. */
 export interface BackendEvent {
@@ -42,7 +43,7 @@ export interface Following {
 export interface Subscribed {
   /** Connections that are members now. */
   readonly subscribed: number;
-  /** Those that have as many topics as they may. */
+  /** Those that have as many topics as they may, and those that have ended or were taken out meanwhile. */
   readonly skipped: number;
 }
 
@@ -57,6 +58,9 @@ export interface Disconnection {
 
 /** An application may name as many as it likes: others get their turn in between. */
 const USERS_PER_TURN = 256;
+
+/** FORBIDDEN: it was taken out before it was in. */
+const SKIPPED: ReadonlySet<string> = new Set(["TOPIC_LIMIT", "FORBIDDEN"]);
 
 const FOLLOWERS_TOPIC = "followers:";
 
@@ -193,18 +197,21 @@ export class Backend {
       return true;
     }
     try {
-      const joining = joinTopic(this.#hub, connection, principal, {
+      const join: Join = {
         topic,
         id: undefined,
         recover: undefined,
         answer: (joined): ServerFrame => ({ type: "subscribed", ...placeOf(topic), ...joined }),
-      });
+        isUnasked: true,
+      };
+      const joining = whileWaiting(connection, join, () => joinTopic(this.#hub, connection, principal, join));
       // At once, before anybody could look whether it may stay.
       grant();
       await joining;
     } catch (error) {
-      if (this.#hub.joinedRoom(connection, topic) === undefined) dropGrants(connection, topic);
-      if (error instanceof ProtocolError && error.code === "TOPIC_LIMIT") return false;
+      const isMember = this.#hub.joinedRoom(connection, topic) !== undefined;
+      if (!isMember && !isJoining(connection, topic)) dropGrants(connection, topic);
+      if (error instanceof ProtocolError && SKIPPED.has(error.code)) return false;
       throw error;
     }
     return connection.state === "open";
@@ -214,6 +221,7 @@ export class Backend {
   unsubscribe(userId: string, topic: string): number {
     let left = 0;
     for (const connection of this.#connectionsOf(userId)) {
+      withdrawJoins(connection, topic);
       dropGrants(connection, topic);
       if (removeFromTopic(this.#hub, connection, topic, "REVOKED")) left += 1;
     }
