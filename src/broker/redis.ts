@@ -83,7 +83,7 @@ export class RedisBroker implements Broker {
 
   async enter<T>(entrances: readonly Entrance[], use: (histories: readonly History[]) => T | Promise<T>): Promise<T> {
     const entering = entrances.map((entrance) => ({ entrance, followed: this.#hold(entrance.topic) }));
-    for (const { followed } of entering) followed.beginReading();
+    const readers = entering.map(({ followed }) => followed.beginReading());
     try {
       for (let reads = 0; reads < MAX_READS; reads += 1) {
         const read = await this.#inTime(Promise.all(entering.map((each) => this.#missed(each))));
@@ -93,8 +93,9 @@ export class RedisBroker implements Broker {
       }
       throw new ProtocolError("UNAVAILABLE");
     } finally {
-      for (const { followed } of entering) {
-        followed.endReading();
+      for (const [index, { followed }] of entering.entries()) {
+        const reader = readers[index];
+        if (reader !== undefined) followed.endReading(reader);
         this.unfollow(followed.topic);
       }
     }

@@ -154,7 +154,8 @@ export class Backend {
   /** Ends the user's connections, and says how many those were. Throws BAD_REQUEST for a code that is not the application's to choose. */
   disconnect(userId: string, { code = 4003, reason, except = [] }: Disconnection, actor: Actor): number {
     if (!isChosenCloseCode(code)) throw new ProtocolError("BAD_REQUEST");
-    const ending = this.#connectionsOf(userId).filter(({ id }) => !except.includes(id));
+    const connections = [...this.#connectionsOf(userId), ...this.#enteringOf(userId)];
+    const ending = connections.filter(({ id }) => !except.includes(id));
     for (const connection of ending) this.#end(connection, code, reason);
     if (ending.length > 0) {
       const about = { ofUser: userId, connections: ending.length, closeCode: code };
@@ -226,6 +227,16 @@ export class Backend {
       if (removeFromTopic(this.#hub, connection, topic, "REVOKED")) left += 1;
     }
     return left;
+  }
+
+  /** Those that are known to be the user's and wait to be greeted. There are few moments in which there are any. */
+  #enteringOf(userId: string): Connection[] {
+    const user = this.#hub.users.get(userId);
+    if (user === undefined || user.admitted === user.connections.length) return [];
+    return [...this.#hub.connections].filter(
+      (connection) =>
+        connection.user === user && connection.state !== "gone" && !user.connections.includes(connection),
+    );
   }
 
   /** A copy: ending one of them changes the list. */
