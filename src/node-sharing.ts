@@ -50,8 +50,11 @@ export interface BusState {
   readonly commandsInFlight: number;
   readonly reconnects: number;
   /** Messages and entries of others that were none. */
-  readonly rejected: number;
+  readonly rejected: Rejected;
 }
+
+/** What was skipped, by where it stood; nothing of it where nodes do not share. */
+type Rejected = Readonly<Partial<Record<"message" | "stream" | "presence" | "node" | "register" | "oversized", number>>>;
 
 interface SharingPorts {
   readonly clock: Clock;
@@ -69,7 +72,7 @@ interface SharingPorts {
   readonly onPermissionsChanged: (changed: readonly ChangedElsewhere[]) => void;
 }
 
-const NO_BUS: BusState = { roundTripMs: 0, commandsInFlight: 0, reconnects: 0, rejected: 0 };
+const NO_BUS: BusState = { roundTripMs: 0, commandsInFlight: 0, reconnects: 0, rejected: {} };
 
 /** Throws `ConfigError`. */
 export function sharingOf(config: Config, ports: SharingPorts): Sharing {
@@ -129,7 +132,11 @@ function overRedis(config: Config, ports: SharingPorts): Sharing {
     broker,
     tickets: new RedisTickets(shared),
     ...{ revocations, permissions, nodes, presence },
-    bus: () => busStateOf(links, nodes.rejected + presence.rejected + broker.foreignMessages),
+    bus: () =>
+      busStateOf(links, {
+        ...{ message: broker.foreignMessages, stream: broker.foreignEntries, presence: presence.rejected },
+        ...{ node: nodes.rejected, register: revocations.rejected + permissions.rejected },
+      }),
     async start() {
       await nodes.prepare();
       await Promise.all(links.map((each) => each.start()));
@@ -145,12 +152,12 @@ function overRedis(config: Config, ports: SharingPorts): Sharing {
   };
 }
 
-function busStateOf(links: readonly RedisLink[], rejected: number): BusState {
+function busStateOf(links: readonly RedisLink[], rejected: Rejected): BusState {
   const sum = (read: (link: RedisLink) => number): number => links.reduce((total, link) => total + read(link), 0);
   return {
     roundTripMs: Math.max(...links.map((link) => link.roundTripMs)),
     commandsInFlight: sum((link) => link.inFlight),
     reconnects: sum((link) => link.reconnects),
-    rejected: rejected + sum((link) => link.oversized),
+    rejected: { ...rejected, oversized: sum((link) => link.oversized) },
   };
 }

@@ -56,9 +56,14 @@ export class RedisBroker implements Broker {
     return this.#links.every(({ isUp }) => isUp);
   }
 
-  /** Messages on the bus or in a stream that no node has written: none of them went to anybody. */
+  /** Messages on the bus that no node has written: none of them went to anybody. */
   get foreignMessages(): number {
-    return this.#foreignMessages + this.#streams.foreignMessages;
+    return this.#foreignMessages;
+  }
+
+  /** The same in streams, each as often as it was read. */
+  get foreignEntries(): number {
+    return this.#streams.foreignMessages;
   }
 
   /** The topics that this node follows; everything else is in Redis. */
