@@ -54,7 +54,9 @@ export interface BusState {
 }
 
 /** What was skipped, by where it stood; nothing of it where nodes do not share. */
-type Rejected = Readonly<Partial<Record<"message" | "stream" | "presence" | "node" | "register" | "oversized", number>>>;
+type Rejected = Readonly<
+  Partial<Record<"message" | "stream" | "presence" | "node" | "register" | "oversized", number>>
+>;
 
 interface SharingPorts {
   readonly clock: Clock;

@@ -234,8 +234,7 @@ export class Backend {
     const user = this.#hub.users.get(userId);
     if (user === undefined || user.admitted === user.connections.length) return [];
     return [...this.#hub.connections].filter(
-      (connection) =>
-        connection.user === user && connection.state !== "gone" && !user.connections.includes(connection),
+      (connection) => connection.user === user && connection.state !== "gone" && !user.connections.includes(connection),
     );
   }
 

@@ -90,7 +90,9 @@ describe.skipIf(REDIS.path === null)(`a full Redis${REDIS.skipReason}`, () => {
     const since = { offset: 0, epoch: "e" };
     expect(await outcome(() => broker.history("room:new", since, 10))).toBe("UNAVAILABLE");
     expect(await outcome(() => broker.position("room:new"))).toBe("UNAVAILABLE");
-    expect(await outcome(() => broker.enter([{ topic: "room:new", since: null }], () => undefined))).toBe("UNAVAILABLE");
+    expect(await outcome(() => broker.enter([{ topic: "room:new", since: null }], () => undefined))).toBe(
+      "UNAVAILABLE",
+    );
   });
 
   test("is UNAVAILABLE for a topic whose keys are something else", async () => {

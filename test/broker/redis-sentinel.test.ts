@@ -66,7 +66,11 @@ describe.skipIf(REDIS.path === null)(`a Redis behind a Sentinel${REDIS.skipReaso
   });
 
   /** Publishes one message after the other, each until it is confirmed. The answer: what was confirmed, in its order. */
-  async function publishing(node: Node, name: string, isOver: () => boolean): Promise<{ text: string; at: Position }[]> {
+  async function publishing(
+    node: Node,
+    name: string,
+    isOver: () => boolean,
+  ): Promise<{ text: string; at: Position }[]> {
     const confirmed: { text: string; at: Position }[] = [];
     for (let n = 0; !isOver(); n += 1) {
       const text = `${name}.${n}`;
@@ -85,37 +89,42 @@ describe.skipIf(REDIS.path === null)(`a Redis behind a Sentinel${REDIS.skipReaso
   test.each([
     ["is failed over in good order", () => sentinel.failover()],
     ["is killed", () => sentinel.first.kill()],
-  ])("that %s goes on at the replica, and what was confirmed has come to every member, or a hole was told", async (_how, fail) => {
-    const [a, b] = nodes;
-    let isOver = false;
-    const sending = Promise.all(nodes.map((node, n) => publishing(node, `n${n}`, () => isOver)));
-    await until(() => a.heard.length > 100 && b.heard.length > 100);
-    const { runId } = a.link;
-    const newRunId = /run_id:(\w+)/.exec(String(await sentinel.second.command("INFO", "server")))?.[1];
-    await fail();
-    const areMoved = () => nodes.every(({ link, broker }) => broker.ready && link.runId === newRunId);
-    await until(areMoved).catch(() => until(areMoved));
-    expect(nodes.map(({ link }) => link.runId)).toEqual([newRunId ?? "", newRunId ?? ""]);
-    expect(newRunId).not.toBe(runId);
-    isOver = true;
-    const confirmed = (await sending).flat();
-    const last = await b.publish("last");
-    await until(() => a.has("last") && b.has("last"));
-    for (const { heard } of nodes) {
-      const texts = heard.flatMap((one) => ("text" in one ? [one.text] : []));
-      expect(new Set(texts).size).toBe(texts.length);
-      const holes = heard.flatMap((one) => ("lost" in one ? [one.lost] : []));
-      const silent = confirmed.filter(({ text, at }) => !texts.includes(text) && !isTold(holes, at, last));
-      expect(silent).toEqual([]);
-      // In one epoch the offsets rise by one, but for the holes.
-      let before: Position | null = null;
-      for (const one of heard) {
-        const at: Position = "lost" in one ? one.lost : one.at;
-        if ("text" in one && before !== null) expect([at.epoch, at.offset]).toEqual([before.epoch, before.offset + 1]);
-        before = at;
+  ])(
+    "that %s goes on at the replica, and what was confirmed has come to every member, or a hole was told",
+    async (_how, fail) => {
+      const [a, b] = nodes;
+      let isOver = false;
+      const sending = Promise.all(nodes.map((node, n) => publishing(node, `n${n}`, () => isOver)));
+      await until(() => a.heard.length > 100 && b.heard.length > 100);
+      const { runId } = a.link;
+      const newRunId = /run_id:(\w+)/.exec(String(await sentinel.second.command("INFO", "server")))?.[1];
+      await fail();
+      const areMoved = () => nodes.every(({ link, broker }) => broker.ready && link.runId === newRunId);
+      await until(areMoved).catch(() => until(areMoved));
+      expect(nodes.map(({ link }) => link.runId)).toEqual([newRunId ?? "", newRunId ?? ""]);
+      expect(newRunId).not.toBe(runId);
+      isOver = true;
+      const confirmed = (await sending).flat();
+      const last = await b.publish("last");
+      await until(() => a.has("last") && b.has("last"));
+      for (const { heard } of nodes) {
+        const texts = heard.flatMap((one) => ("text" in one ? [one.text] : []));
+        expect(new Set(texts).size).toBe(texts.length);
+        const holes = heard.flatMap((one) => ("lost" in one ? [one.lost] : []));
+        const silent = confirmed.filter(({ text, at }) => !texts.includes(text) && !isTold(holes, at, last));
+        expect(silent).toEqual([]);
+        // In one epoch the offsets rise by one, but for the holes.
+        let before: Position | null = null;
+        for (const one of heard) {
+          const at: Position = "lost" in one ? one.lost : one.at;
+          if ("text" in one && before !== null)
+            expect([at.epoch, at.offset]).toEqual([before.epoch, before.offset + 1]);
+          before = at;
+        }
       }
-    }
-  }, 60_000);
+    },
+    60_000,
+  );
 });
 
 /** The end of an epoch that somebody was told of covers all of it. */
