@@ -7,7 +7,7 @@ import { RedisPresence } from "./broker/redis-presence.ts";
 import { RedisRevocations } from "./broker/redis-revocations.ts";
 import { RedisTickets } from "./broker/redis-tickets.ts";
 import { type Config, configured } from "./config.ts";
-import type { BusState, Sharing, SharingPorts } from "./node-sharing.ts";
+import type { BusState, Rejected, Sharing, SharingPorts } from "./node-sharing.ts";
 
 /** Topics are spread over all addresses; what belongs to no topic is kept on the first. Throws `ConfigError`. */
 export function overRedis(config: Config, ports: SharingPorts): Sharing {
@@ -47,7 +47,11 @@ export function overRedis(config: Config, ports: SharingPorts): Sharing {
     broker,
     tickets: new RedisTickets(shared),
     ...{ revocations, permissions, nodes, presence },
-    bus: () => busStateOf(links, nodes.rejected + presence.rejected + broker.foreignMessages),
+    bus: () =>
+      busStateOf(links, {
+        ...{ message: broker.foreignMessages, stream: broker.foreignEntries, presence: presence.rejected },
+        ...{ node: nodes.rejected, register: revocations.rejected + permissions.rejected },
+      }),
     async start() {
       await nodes.prepare();
       await Promise.all(links.map((each) => each.start()));
@@ -63,12 +67,12 @@ export function overRedis(config: Config, ports: SharingPorts): Sharing {
   };
 }
 
-function busStateOf(links: readonly RedisLink[], rejected: number): BusState {
+function busStateOf(links: readonly RedisLink[], rejected: Rejected): BusState {
   const sum = (read: (link: RedisLink) => number): number => links.reduce((total, link) => total + read(link), 0);
   return {
     roundTripMs: Math.max(...links.map((link) => link.roundTripMs)),
     commandsInFlight: sum((link) => link.inFlight),
     reconnects: sum((link) => link.reconnects),
-    rejected: rejected + sum((link) => link.oversized),
+    rejected: { ...rejected, oversized: sum((link) => link.oversized) },
   };
 }

@@ -43,8 +43,13 @@ export interface BusState {
   readonly commandsInFlight: number;
   readonly reconnects: number;
   /** Messages and entries of others that were none. */
-  readonly rejected: number;
+  readonly rejected: Rejected;
 }
+
+/** What was skipped, by where it stood; nothing of it where nodes do not share. */
+export type Rejected = Readonly<
+  Partial<Record<"message" | "stream" | "presence" | "node" | "register" | "oversized", number>>
+>;
 
 export interface SharingPorts {
   readonly clock: Clock;
@@ -62,7 +67,7 @@ export interface SharingPorts {
   readonly onPermissionsChanged: (changed: readonly ChangedElsewhere[]) => void;
 }
 
-const NO_BUS: BusState = { roundTripMs: 0, commandsInFlight: 0, reconnects: 0, rejected: 0 };
+const NO_BUS: BusState = { roundTripMs: 0, commandsInFlight: 0, reconnects: 0, rejected: {} };
 
 /** Rejects `ConfigError`. */
 export async function sharingOf(config: Config, ports: SharingPorts): Promise<Sharing> {

@@ -11,8 +11,9 @@ local epoch
 
 if not known[1] then
   -- What is left of an earlier stream belongs to another epoch.
-  redis.call('DEL', stream)
+  -- Behind what needs memory: a full Redis refuses that, but nothing any more once a script has written.
   redis.call('HSET', meta, 'lineage', lineage, 'generation', 0, 'run', run)
+  redis.call('DEL', stream)
   epoch = lineage
 else
   local generation = tonumber(known[2])

@@ -7,6 +7,7 @@ import { isRefusal } from "./connection.ts";
 import type { RedisLink } from "./link.ts";
 import { Script } from "./script.ts";
 import { shardOf } from "./shards.ts";
+import { unavailable } from "./unavailable.ts";
 
 export interface StreamBounds {
   /** Messages kept per topic. */
@@ -87,17 +88,17 @@ export class Streams {
     const link = this.linkOf(topic);
     const { meta, stream } = namesOf(link, topic);
     const { historySize, historyBytes, historyTtlMs } = this.#bounds;
-    const answer = await link.run(
-      historyScript,
-      { meta, stream },
-      {
-        ...{ run: link.runId, lineage: newLineage(), sinceOffset: String(since?.offset ?? 0) },
-        ...{ sinceEpoch: since?.epoch ?? "", limit: String(Math.min(limit, historySize)) },
-        ...{ size: String(historySize), bytes: String(historyBytes), historyMs: String(historyTtlMs) },
-        ...{ topicMs: String(TOPIC_TTL_MS + RENEWED_EVERY_MS), touch: isFollowed ? "1" : "0" },
-      },
-    );
-    const [standing, epochOfIt, recovered, ...rest] = v.parse(Standing, answer);
+    const args = {
+      ...{ run: link.runId, lineage: newLineage(), sinceOffset: String(since?.offset ?? 0) },
+      ...{ sinceEpoch: since?.epoch ?? "", limit: String(Math.min(limit, historySize)) },
+      ...{ size: String(historySize), bytes: String(historyBytes), historyMs: String(historyTtlMs) },
+      ...{ topicMs: String(TOPIC_TTL_MS + RENEWED_EVERY_MS), touch: isFollowed ? "1" : "0" },
+    };
+    // A full Redis refuses to begin a topic, and what stands in a key may be anybody's.
+    const reading = link.run(historyScript, { meta, stream }, args).then((answer) => v.parse(Standing, answer));
+    const [standing, epochOfIt, recovered, ...rest] = await reading.catch((error: unknown) => {
+      throw unavailable(error);
+    });
     const messages = this.#messages(rest, epochOfIt);
     // Behind a position a message that is no message is a hole.
     const isWhole = recovered === 1 && (since === null || messages.length * 3 === rest.length);
