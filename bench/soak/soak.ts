@@ -10,6 +10,8 @@ export interface SoakPlan extends RestPlan {
   readonly visitsPerSecond: number;
   readonly sampleIntervalMs: number;
   readonly seed: number;
+  /** A planted leak: the node keeps as much for each visit that is due. 0 without. */
+  readonly leakBytes: number;
 }
 
 export interface SoakResult {
@@ -48,9 +50,11 @@ export async function soak(plan: SoakPlan, say: (line: string) => void): Promise
     const atMs = (): number => Math.round(performance.now() - startedMs);
     const samples: Sample[] = [start.sample];
     const visitors = new Visitors(subject, plan.visitsPerSecond, plan.seed);
+    let leaked = 0;
     while (atMs() < plan.churnMs) {
       await Bun.sleep(Math.min(plan.sampleIntervalMs, plan.churnMs - atMs()));
       samples.push(await subject.sample(atMs(), false));
+      if (plan.leakBytes > 0) leaked += await leakTo(subject, plan, atMs(), leaked);
     }
     const { visits, unexpected } = await visitors.end();
     say("rest …");
@@ -68,4 +72,11 @@ export async function soak(plan: SoakPlan, say: (line: string) => void): Promise
   } finally {
     await subject.stop();
   }
+}
+
+/** Until it has leaked once for each visit that is due by now; how many times more that is. */
+async function leakTo(subject: Subject, plan: SoakPlan, nowMs: number, leaked: number): Promise<number> {
+  const count = Math.floor((nowMs / 1_000) * plan.visitsPerSecond) - leaked;
+  await subject.leak(count, plan.leakBytes);
+  return count;
 }

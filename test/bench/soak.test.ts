@@ -7,7 +7,7 @@ import { findingsOf } from "../../bench/soak/verdict.ts";
 
 const PLAN = {
   ...{ warmupMs: 500, churnMs: 3_000, visitsPerSecond: 40, sampleIntervalMs: 1_000 },
-  ...{ endedTopics: null, looks: 1, seed: 3 },
+  ...{ endedTopics: null, looks: 1, seed: 3, leakBytes: 0 },
 };
 
 test("after some seconds of visitors of every kind a node has not one connection, descriptor, timer or entry more", async () => {
@@ -26,7 +26,13 @@ const SAMPLE: Sample = {
 };
 
 function resultOf(end: Partial<Sample>, more: Partial<SoakResult> = {}): SoakResult {
-  const rest = (sample: Sample): Rest => ({ sample, residentBytes: [], heapBytes: [], types: {} });
+  const rest = (sample: Sample): Rest => ({
+    sample,
+    residentBytes: [],
+    heapBytes: [],
+    heapWithCodeBytes: 0,
+    types: {},
+  });
   const last = { ...SAMPLE, ...end };
   return {
     ...{ plan: PLAN, start: rest(SAMPLE), end: rest(last), samples: [SAMPLE, { ...SAMPLE, connections: 70 }, last] },
