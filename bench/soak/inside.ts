@@ -8,7 +8,7 @@ import * as v from "valibot";
 const Order = v.variant("do", [
   v.object({ do: v.literal("measure"), collects: v.boolean() }),
   v.object({ do: v.literal("shrink") }),
-  v.object({ do: v.literal("leak"), count: v.number(), bytes: v.number() }),
+  v.object({ do: v.literal("leak"), bytes: v.number() }),
   v.object({ do: v.literal("advance"), byMs: v.number() }),
 ]);
 
@@ -54,11 +54,9 @@ function measure(): object {
   };
 }
 
-/** Arrays of numbers of so many bytes, as a map that is never emptied would hold them. */
-function leak(count: number, bytes: number): void {
-  for (let made = 0; made < count; made += 1) {
-    leaked.push(Array.from({ length: Math.ceil(bytes / Float64Array.BYTES_PER_ELEMENT) }, (_, n) => n + 0.5));
-  }
+/** Numbers of so many bytes altogether. */
+function leak(bytes: number): void {
+  leaked.push(Array.from({ length: Math.ceil(bytes / Float64Array.BYTES_PER_ELEMENT) }, (_, n) => n + 0.5));
 }
 
 async function answer(order: v.InferOutput<typeof Order>): Promise<void> {
@@ -70,7 +68,7 @@ async function answer(order: v.InferOutput<typeof Order>): Promise<void> {
       await shrink();
       break;
     case "leak":
-      leak(order.count, order.bytes);
+      leak(order.bytes);
       break;
     case "measure":
       if (order.collects) await collect();

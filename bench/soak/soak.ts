@@ -10,7 +10,7 @@ export interface SoakPlan extends RestPlan {
   readonly visitsPerSecond: number;
   readonly sampleIntervalMs: number;
   readonly seed: number;
-  /** A planted leak: the node keeps as much for each visit that is due. 0 without. */
+  /** A planted leak: the node keeps so many bytes for each visit that was due. 0: none. */
   readonly leakBytes: number;
 }
 
@@ -50,11 +50,15 @@ export async function soak(plan: SoakPlan, say: (line: string) => void): Promise
     const atMs = (): number => Math.round(performance.now() - startedMs);
     const samples: Sample[] = [start.sample];
     const visitors = new Visitors(subject, plan.visitsPerSecond, plan.seed);
-    let leaked = 0;
+    let leakedBytes = 0;
     while (atMs() < plan.churnMs) {
       await Bun.sleep(Math.min(plan.sampleIntervalMs, plan.churnMs - atMs()));
       samples.push(await subject.sample(atMs(), false));
-      if (plan.leakBytes > 0) leaked += await leakTo(subject, plan, atMs(), leaked);
+      if (plan.leakBytes > 0) {
+        const dueBytes = Math.floor((atMs() / 1_000) * plan.visitsPerSecond) * plan.leakBytes;
+        await subject.leak(dueBytes - leakedBytes);
+        leakedBytes = dueBytes;
+      }
     }
     const { visits, unexpected } = await visitors.end();
     say("rest …");
@@ -72,11 +76,4 @@ export async function soak(plan: SoakPlan, say: (line: string) => void): Promise
   } finally {
     await subject.stop();
   }
-}
-
-/** Until it has leaked once for each visit that is due by now; how many times more that is. */
-async function leakTo(subject: Subject, plan: SoakPlan, nowMs: number, leaked: number): Promise<number> {
-  const count = Math.floor((nowMs / 1_000) * plan.visitsPerSecond) - leaked;
-  await subject.leak(count, plan.leakBytes);
-  return count;
 }

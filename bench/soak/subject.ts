@@ -133,9 +133,9 @@ export class Subject {
     await this.#order({ do: "shrink" }, Done);
   }
 
-  /** Makes it hold so many things of so many bytes, for ever: a soak has to find them. */
-  async leak(count: number, bytes: number): Promise<void> {
-    await this.#order({ do: "leak", count, bytes }, Done);
+  /** Makes it hold so many bytes more, for ever: a soak has to find them. */
+  async leak(bytes: number): Promise<void> {
+    await this.#order({ do: "leak", bytes }, Done);
   }
 
   async stop(): Promise<void> {
