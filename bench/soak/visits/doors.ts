@@ -74,15 +74,25 @@ export async function isRefused(world: World): Promise<void> {
   await Client.dial(world, { path: path(user), query: query(world, user) }).endedWith(close, 1006);
 }
 
+const SHORT_LIFE_S = 3;
+/** How a connection ends, or is not made, whose token has ended. */
+const TOO_LATE: ReadonlySet<string> = new Set(["closed 4001 instead of an answer", "closed 1006 instead of an answer"]);
+
 /** Its token ends while it is there, or is replaced in time. */
 export async function outlivesItsToken(world: World): Promise<void> {
   const user = world.fresh("u");
-  const nowS = Math.floor(world.nowMs / 1_000);
-  const client = await Client.connect(world, world.token(user, { exp: nowS + 3 }));
-  await client.ask({ type: "join_room", roomSlug: world.busyRoom() });
-  if (world.random.isOneIn(2)) return client.endedWith(4001);
-  await client.ask({ type: "refresh", token: world.token(user, { jti: world.fresh("t") }) });
-  await client.close();
+  const expiresS = Math.floor(world.nowMs / 1_000) + SHORT_LIFE_S;
+  try {
+    const client = await Client.connect(world, world.token(user, { exp: expiresS }));
+    await client.ask({ type: "join_room", roomSlug: world.busyRoom() });
+    if (world.random.isOneIn(2)) return await client.endedWith(4001);
+    await client.ask({ type: "refresh", token: world.token(user, { jti: world.fresh("t") }) });
+    await client.close();
+  } catch (error) {
+    // On a busy machine the token may have ended before the answer came.
+    const isLate = world.nowMs >= expiresS * 1_000 && error instanceof Error && TOO_LATE.has(error.message);
+    if (!isLate) throw error;
+  }
 }
 
 /** A name and a password that nobody has. Few of them: each costs a password hash. */
