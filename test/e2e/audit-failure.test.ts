@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { ConfigError } from "../../src/config.ts";
 import { expectUndisturbed } from "../support/bystander.ts";
 import { TestNode } from "../support/node.ts";
+import { oneNode } from "../support/one-node.ts";
 
 /** An audit log that cannot be written: the node serves on, counts what is lost, and says so wherever somebody looks. */
 

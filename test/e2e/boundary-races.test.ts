@@ -4,6 +4,7 @@ import { eventFor } from "../support/bodies.ts";
 import { BoundaryLedger } from "../support/boundary-ledger.ts";
 import { BoundaryMember } from "../support/boundary-member.ts";
 import { TestNode, token } from "../support/node.ts";
+import { oneNode } from "../support/one-node.ts";
 
 /**
  * Messages that are published in the moment in which members join, leave, break off and come back, over real sockets and in both framings:
@@ -124,7 +125,7 @@ async function raceOn(member: BoundaryMember, publisher: Publisher, random: Rand
   }
 }
 
-test("ten thousand joins while messages are published leave neither gap nor duplicate", async () => {
+oneNode("memory")("ten thousand joins while messages are published leave neither gap nor duplicate", async () => {
   node = await TestNode.start(SETTINGS);
   const topics = [
     { topic: "room:small", paddings: [0, 50], races: 0.4 },

@@ -48,9 +48,9 @@ describe("the endpoint of a conversation", () => {
     expect(await ada.json()).toMatchObject({ type: "user_joined", topic: TOPIC, data: { userId: "bob" } });
     bob.send({ type: "presence", topic: TOPIC });
     const users = [{ userId: "ada" }, { userId: "bob" }];
-    expect(await bob.json()).toMatchObject({ type: "presence_state", users, userCount: 2 });
+    expect(await bob.jsonOfType("presence_state")).toMatchObject({ type: "presence_state", users, userCount: 2 });
     ada.send({ type: "typing", topic: TOPIC, isTyping: true });
-    expect(await bob.json()).toMatchObject({ type: "typing", userId: "ada" });
+    expect(await bob.jsonOfType("typing")).toMatchObject({ userId: "ada" });
     bob.close();
     expect(await ada.jsonOfType("user_left")).toMatchObject({ topic: TOPIC, data: { userId: "bob" } });
   });

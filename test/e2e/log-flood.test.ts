@@ -2,6 +2,7 @@ import { afterEach, expect, test } from "bun:test";
 import { expectUndisturbed } from "../support/bystander.ts";
 import { FakeClock } from "../support/clock.ts";
 import { TestNode, token } from "../support/node.ts";
+import { oneNode } from "../support/one-node.ts";
 
 /** A flood of what is refused, within one second: few lines, and every event is in the sum. The second ends when the test says so. */
 
@@ -13,7 +14,7 @@ const OPEN_TICKETS = 20;
 let node: TestNode;
 afterEach(() => node.stop());
 
-test("a thousand bad handshakes within a second leave 200 lines and one sum in the log, and two records in the audit", async () => {
+oneNode("lines")("a thousand bad handshakes within a second leave 200 lines and one sum in the log, and two records in the audit", async () => {
   const clock = new FakeClock();
   node = await TestNode.start(
     { HANDSHAKES_PER_SECOND: "2000", HANDSHAKE_BURST: "2000", AUTH_FAILURES_PER_MINUTE: "10000" },
@@ -43,7 +44,7 @@ test("a thousand bad handshakes within a second leave 200 lines and one sum in t
   ]);
 });
 
-test("a thousand calls of a user who may not make them leave two records, and so do tickets that the user does not get", async () => {
+oneNode("lines")("a thousand calls of a user who may not make them leave two records, and so do tickets that the user does not get", async () => {
   const clock = new FakeClock();
   node = await TestNode.start({}, { clock });
   const nowS = Math.floor(clock.now() / 1_000);
@@ -62,7 +63,7 @@ test("a thousand calls of a user who may not make them leave two records, and so
   ]);
 });
 
-test("what one client says wrong ten thousand times is no line at all, and one record of its limit", async () => {
+oneNode("lines")("what one client says wrong ten thousand times is no line at all, and one record of its limit", async () => {
   node = await TestNode.start({ LOG_LEVEL: "trace" });
   const bystander = await node.connect("bystander");
   const mallory = await node.connect("mallory");

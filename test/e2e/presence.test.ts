@@ -17,7 +17,7 @@ test("over PRESENCE_FULL_MAX users a room is told of its changes in lists, and o
   const ada = await node.member("ada", "r");
   const bob = await node.member("bob", "r");
   const carol = await node.member("carol", "r");
-  expect(typesOf(await inbox(ada))).toEqual(["user_joined", "user_joined"]);
+  expect(typesOf(await inbox(ada, 2))).toEqual(["user_joined", "user_joined"]);
 
   const dan = await node.member("dan", "r");
   const eve = await node.connect("eve", { sub: 5, username: "Eve" });

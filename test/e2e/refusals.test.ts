@@ -1,5 +1,6 @@
 import { afterEach, expect, test } from "bun:test";
 import { TestNode, token } from "../support/node.ts";
+import { oneNode } from "../support/one-node.ts";
 
 /** Whoever is not let in is counted and audited once, whichever way the endpoint refuses. */
 
@@ -8,7 +9,7 @@ afterEach(() => node.stop());
 
 const join = JSON.stringify({ type: "join_room", roomSlug: "r" });
 
-test("a full user is named in the audit, by the same event on both endpoints, and is no failed authentication", async () => {
+oneNode("limits")("a full user is named in the audit, by the same event on both endpoints, and is no failed authentication", async () => {
   node = await TestNode.start({ MAX_CONNECTIONS_PER_USER: "1" });
   await node.connect("ada");
   const byStatus = await node.peer();

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { FakeClock } from "../support/clock.ts";
 import { TestNode, token } from "../support/node.ts";
+import { oneNode } from "../support/one-node.ts";
 import type { RawPeer } from "../support/peer.ts";
 
 /** Tokens that end before their time, and permissions that change, against a running node. */
@@ -130,7 +131,7 @@ describe("a request of an administrator that goes on", () => {
     expect((await reader.json())["type"]).toBe("pong");
   });
 
-  test("a stream publishes nothing more once its token has ended, with the tolerance of the clocks", async () => {
+  oneNode("clock")("a stream publishes nothing more once its token has ended, with the tolerance of the clocks", async () => {
     await node.stop();
     const clock = new FakeClock(Date.now());
     node = await TestNode.start({}, { clock });

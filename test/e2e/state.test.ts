@@ -1,5 +1,6 @@
 import { afterEach, expect, test } from "bun:test";
 import { TestNode, token } from "../support/node.ts";
+import { oneNode } from "../support/one-node.ts";
 
 /** What a node remembers, as it tells it on /metrics. */
 
@@ -22,13 +23,13 @@ function order(method: string, path: string, body: object): Promise<Response> {
   return node.http(path, { method, headers, body: JSON.stringify(body) });
 }
 
-test("a node that nobody has come to remembers nothing", async () => {
+oneNode("numbers")("a node that nobody has come to remembers nothing", async () => {
   node = await TestNode.start();
   // The scrape itself came from somewhere.
   expect(await entries()).toEqual({ peer_addresses: 1 });
 }, 60_000);
 
-test("each thing that a node remembers counts under its own kind", async () => {
+oneNode("numbers")("each thing that a node remembers counts under its own kind", async () => {
   node = await TestNode.start({ API_KEY, ACCOUNTS: "on", PRESENCE_GRACE_MS: "600000", AUTH_DEADLINE_MS: "600000" });
   let epoch: unknown = null;
   const ada = await node.member("ada", "r");

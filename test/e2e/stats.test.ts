@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { TestNode, token } from "../support/node.ts";
+import { oneNode } from "../support/one-node.ts";
 
 let node: TestNode;
 beforeEach(async () => {
@@ -13,7 +14,7 @@ const as = (claims: Record<string, unknown>): RequestInit => ({
 const MODERATOR = as({ role: "moderator" });
 
 describe("/ws/stats", () => {
-  test("counts connections and users, and those that have not authenticated yet in one place only", async () => {
+  oneNode("numbers")("counts connections and users, and those that have not authenticated yet in one place only", async () => {
     await node.connect("ada");
     await node.connect("ada");
     await node.connect("bob");
@@ -37,7 +38,7 @@ describe("/ws/stats", () => {
     });
   });
 
-  test("lists rooms with their users, the largest first, and no other topic", async () => {
+  oneNode("numbers")("lists rooms with their users, the largest first, and no other topic", async () => {
     await node.member("ada", "small");
     await node.member("ada", "large");
     const bob = await node.member("bob", "large");

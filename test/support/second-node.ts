@@ -23,20 +23,24 @@ export async function sharedBroker(): Promise<string> {
 }
 
 export class SecondNode {
+  /** The balancer's. */
   readonly port: number;
+  /** The node's own, past the balancer. */
+  readonly ownPort: number;
   readonly #running: RunningNode;
   readonly #balancer: Server;
   readonly #sockets = new Set<Socket>();
 
   private constructor(running: RunningNode, balancer: Server) {
     this.#running = running;
+    this.ownPort = running.address.port;
     this.#balancer = balancer;
     const address = balancer.address() as AddressInfo;
     this.port = address.port;
   }
 
   static async start(config: Config, parts: NodeParts, firstPort: number): Promise<SecondNode> {
-    const running = await startNode({ ...config, nodeId: "node-2", auditFile: null }, parts);
+    const running = await startNode({ ...config, nodeId: "node-2" }, parts);
     const ports = [running.address.port, firstPort];
     const balancer = createServer({ allowHalfOpen: true });
     const second = await new Promise<SecondNode>((resolve) => {
