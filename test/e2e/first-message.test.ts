@@ -109,19 +109,22 @@ describe("an auth frame", () => {
     expect(code).toBe(4008);
   });
 
-  oneNode("limits")("from an address that failed too often is answered RATE_LIMITED and 4029, with a delay in frame and reason", async () => {
-    for (let failed = 0; failed < 20; failed += 1) {
-      const bad = await node.upgraded({ path: "/" });
-      bad.send({ type: "auth", token: `a.b.${failed}` });
-      await bad.closed();
-    }
-    peer.send(auth());
-    const { frame, code, reason } = await refusalOf(peer);
-    expect(frame).toMatchObject({ type: "auth_error", code: "RATE_LIMITED" });
-    expect(code).toBe(4029);
-    expect(JSON.parse(reason)).toEqual({ retryAfterMs: frame["retryAfterMs"] });
-    expect(frame["retryAfterMs"]).toBeGreaterThan(1_000);
-  });
+  oneNode("limits")(
+    "from an address that failed too often is answered RATE_LIMITED and 4029, with a delay in frame and reason",
+    async () => {
+      for (let failed = 0; failed < 20; failed += 1) {
+        const bad = await node.upgraded({ path: "/" });
+        bad.send({ type: "auth", token: `a.b.${failed}` });
+        await bad.closed();
+      }
+      peer.send(auth());
+      const { frame, code, reason } = await refusalOf(peer);
+      expect(frame).toMatchObject({ type: "auth_error", code: "RATE_LIMITED" });
+      expect(code).toBe(4029);
+      expect(JSON.parse(reason)).toEqual({ retryAfterMs: frame["retryAfterMs"] });
+      expect(frame["retryAfterMs"]).toBeGreaterThan(1_000);
+    },
+  );
 });
 
 describe("before authentication", () => {
@@ -176,26 +179,29 @@ describe("before authentication", () => {
     await own.stop();
   });
 
-  oneNode("limits")("the 51st connection of an address is 429, and others find room as soon as one authenticates or leaves", async () => {
-    const own = await TestNode.start({ TRUSTED_PROXIES: "127.0.0.1" });
-    const attempt = async (address: string): Promise<[number, RawPeer]> => {
-      const pending = await own.peer();
-      const { status } = await pending.upgrade({ path: "/", headers: [["X-Forwarded-For", address]] });
-      return [status, pending];
-    };
-    const [, first] = await attempt("203.0.113.1");
-    const [, second] = await attempt("203.0.113.1");
-    for (let open = 2; open < 50; open += 1) await attempt("203.0.113.1");
-    expect((await attempt("203.0.113.1"))[0]).toBe(429);
-    expect((await attempt("203.0.113.2"))[0]).toBe(101);
-    first.send(auth());
-    await first.jsonOfType("auth_success");
-    expect((await attempt("203.0.113.1"))[0]).toBe(101);
-    second.destroy();
-    await own.metricIs("tautline_connections", (count) => count === 51);
-    expect((await attempt("203.0.113.1"))[0]).toBe(101);
-    await own.stop();
-  });
+  oneNode("limits")(
+    "the 51st connection of an address is 429, and others find room as soon as one authenticates or leaves",
+    async () => {
+      const own = await TestNode.start({ TRUSTED_PROXIES: "127.0.0.1" });
+      const attempt = async (address: string): Promise<[number, RawPeer]> => {
+        const pending = await own.peer();
+        const { status } = await pending.upgrade({ path: "/", headers: [["X-Forwarded-For", address]] });
+        return [status, pending];
+      };
+      const [, first] = await attempt("203.0.113.1");
+      const [, second] = await attempt("203.0.113.1");
+      for (let open = 2; open < 50; open += 1) await attempt("203.0.113.1");
+      expect((await attempt("203.0.113.1"))[0]).toBe(429);
+      expect((await attempt("203.0.113.2"))[0]).toBe(101);
+      first.send(auth());
+      await first.jsonOfType("auth_success");
+      expect((await attempt("203.0.113.1"))[0]).toBe(101);
+      second.destroy();
+      await own.metricIs("tautline_connections", (count) => count === 51);
+      expect((await attempt("203.0.113.1"))[0]).toBe(101);
+      await own.stop();
+    },
+  );
 
   oneNode("limits")("the node holds so many such connections and answers 503 to the next", async () => {
     const own = await TestNode.start({ MAX_PENDING_CONNECTIONS: "2" });

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { SAMPLE_KEY, type UpgradeRequest, upgradeRequest } from "../support/http.ts";
 import { TestNode, token } from "../support/node.ts";
-import { oneNodeSuite } from "../support/one-node.ts";
+import { oneNode, oneNodeSuite } from "../support/one-node.ts";
 import type { HttpResponse, RawPeer } from "../support/peer.ts";
 
 /** The handshake of a running node: who gets a connection, and what everybody else is told. */
@@ -223,7 +223,7 @@ describe("the client's address", () => {
     expect(await auditedAddress(trusted, lines)).toBe(expected);
   });
 
-  test("of a proxy that nobody named is warned about once and limited by nothing", async () => {
+  oneNode("lines")("of a proxy that nobody named is warned about once and limited by nothing", async () => {
     const other = await TestNode.start({ HANDSHAKES_PER_SECOND: "1", HANDSHAKE_BURST: "1" });
     for (let sent = 0; sent < 4; sent += 1) {
       await other.upgraded({ path: `/ws?token=${token()}`, headers: [from("203.0.113.9")] });

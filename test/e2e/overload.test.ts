@@ -146,16 +146,19 @@ oneNodeSuite("limits")("a place that is not there", () => {
   });
 });
 
-oneNode("drain")("a node that is being replaced refuses with delays for those that are left and those that were refused", async () => {
-  node = await TestNode.start({ DRAIN_MS: "60000" });
-  await Promise.all(["a", "b", "c", "d", "e"].map((user) => node.connect(user)));
-  void node.running.drain();
-  const delays: number[] = [];
-  for (let refused = 0; refused < 20; refused += 1) {
-    const answer = await (await node.peer()).upgrade(AS_ADA);
-    expect(answerOf(answer)).toEqual([503, "DRAINING"]);
-    delays.push(delayOf(answer));
-  }
-  for (const delayMs of delays) expect(delayMs).toBeWithin(1_000, 2_001);
-  expect(new Set(delays).size).toBeGreaterThan(10);
-});
+oneNode("drain")(
+  "a node that is being replaced refuses with delays for those that are left and those that were refused",
+  async () => {
+    node = await TestNode.start({ DRAIN_MS: "60000" });
+    await Promise.all(["a", "b", "c", "d", "e"].map((user) => node.connect(user)));
+    void node.running.drain();
+    const delays: number[] = [];
+    for (let refused = 0; refused < 20; refused += 1) {
+      const answer = await (await node.peer()).upgrade(AS_ADA);
+      expect(answerOf(answer)).toEqual([503, "DRAINING"]);
+      delays.push(delayOf(answer));
+    }
+    for (const delayMs of delays) expect(delayMs).toBeWithin(1_000, 2_001);
+    expect(new Set(delays).size).toBeGreaterThan(10);
+  },
+);

@@ -45,7 +45,10 @@ describe("frames behind an auth that is still being checked", () => {
     while (rest.length < 32) rest.push(await slow.json());
     // The member's own copy comes when the broker brings it.
     const answers = rest.filter(({ type }) => type !== "new_message");
-    expect(answers.map(({ type, id }) => id ?? type)).toEqual(["message_sent", ...pings.slice(0, 30).map(({ id }) => id)]);
+    expect(answers.map(({ type, id }) => id ?? type)).toEqual([
+      "message_sent",
+      ...pings.slice(0, 30).map(({ id }) => id),
+    ]);
   });
 
   test("are never handled when it fails", async () => {

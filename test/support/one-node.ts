@@ -30,6 +30,5 @@ export function oneNode(reason: Reason): (title: string, run: () => unknown, tim
 
 /** `describe`, which two nodes skip. */
 export function oneNodeSuite(reason: Reason): (title: string, define: () => void) => void {
-  return (title, define) =>
-    HAS_SECOND_NODE ? describe.skip(titled(title, reason), define) : describe(title, define);
+  return (title, define) => (HAS_SECOND_NODE ? describe.skip(titled(title, reason), define) : describe(title, define));
 }

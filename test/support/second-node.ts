@@ -15,11 +15,20 @@ let systems = 0;
 
 /** The settings of both nodes: each test node has a Redis to itself, as far as it can tell. */
 export async function sharedBroker(): Promise<string> {
-  shared ??= TestRedis.start();
-  const redis = await shared;
-  process.once("exit", () => redis.killNow());
+  let redis = await shared;
+  // The runner ends all processes that began in a test which ran out of time.
+  if (redis === null || !redis.isRunning) {
+    shared = startRedis();
+    redis = await shared;
+  }
   systems += 1;
   return `${redis.url}?prefix=t${process.pid}.${systems}:`;
+}
+
+async function startRedis(): Promise<TestRedis> {
+  const redis = await TestRedis.start();
+  process.once("exit", () => redis.killNow());
+  return redis;
 }
 
 export class SecondNode {
