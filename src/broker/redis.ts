@@ -1,7 +1,7 @@
 import type { Clock } from "../observe/clock.ts";
 import { ProtocolError } from "../protocol/codes.ts";
 import type { Broker, BrokerHeld, Deliver, Entrance, History, Lose, Position, Publication } from "./broker.ts";
-import { readBusMessage } from "./redis/bus-message.ts";
+import { isOfAnotherVersion, readBusMessage } from "./redis/bus-message.ts";
 import { COMMAND_TIMEOUT_MS } from "./redis/connection.ts";
 import { FollowedTopic } from "./redis/followed-topic.ts";
 import type { RedisLink } from "./redis/link.ts";
@@ -157,8 +157,10 @@ export class RedisBroker implements Broker {
     const { topic } = followed;
     const subscribing = this.#streams.linkOf(topic).subscribe(this.#streams.channelOf(topic), (text) => {
       const message = readBusMessage(text);
-      if (message === null) this.#foreignMessages += 1;
-      else followed.take(message);
+      if (message !== null) return followed.take(message);
+      this.#foreignMessages += 1;
+      // The stream may say it in words that this node knows; else its members hear of the hole now.
+      if (isOfAnotherVersion(text)) void this.#repair(followed);
     });
     // Where this fails the link comes up again, and everything with it.
     await subscribing.then(
