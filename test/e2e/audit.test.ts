@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test } from "bun:test";
+import { afterEach, beforeEach, expect } from "bun:test";
 import { AUDIT_EVENTS } from "../../src/observe/audit.ts";
 import { APP, type AuditRecord, AuditStage, type Step } from "../support/audit-stage.ts";
 import { ENDINGS } from "../support/audit-steps/endings.ts";

@@ -1,4 +1,4 @@
-import { afterEach, expect, test } from "bun:test";
+import { afterEach, expect } from "bun:test";
 import { Random } from "../../bench/soak/random.ts";
 import { eventFor } from "../support/bodies.ts";
 import { BoundaryLedger } from "../support/boundary-ledger.ts";

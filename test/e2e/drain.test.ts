@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test } from "bun:test";
+import { afterEach, expect, test } from "bun:test";
 import { TestNode, token } from "../support/node.ts";
 import { oneNodeSuite } from "../support/one-node.ts";
 import type { RawPeer } from "../support/peer.ts";

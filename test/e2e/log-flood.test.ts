@@ -1,4 +1,4 @@
-import { afterEach, expect, test } from "bun:test";
+import { afterEach, expect } from "bun:test";
 import { expectUndisturbed } from "../support/bystander.ts";
 import { FakeClock } from "../support/clock.ts";
 import { TestNode, token } from "../support/node.ts";

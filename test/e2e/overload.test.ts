@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test } from "bun:test";
+import { afterEach, expect, test } from "bun:test";
 import { expectUndisturbed } from "../support/bystander.ts";
 import { upgradeRequest } from "../support/http.ts";
 import { TestNode, token } from "../support/node.ts";
