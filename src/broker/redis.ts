@@ -24,6 +24,8 @@ interface Entering {
 const AUDIT_MS = 600_000;
 /** Topics that are repaired at once after an outage. */
 const REPAIRS_AT_ONCE = 256;
+/** In which a join has read what it missed, in however many parts. */
+const ENTER_TIMEOUT_MS = 10_000;
 /** How often a join reads again because live delivery went on in another epoch meanwhile. */
 const MAX_READS = 5;
 
@@ -86,7 +88,7 @@ export class RedisBroker implements Broker {
     for (const { followed } of entering) followed.beginReading();
     try {
       for (let reads = 0; reads < MAX_READS; reads += 1) {
-        const read = await this.#inTime(Promise.all(entering.map((each) => this.#missed(each))));
+        const read = await this.#inTime(Promise.all(entering.map((each) => this.#missed(each))), ENTER_TIMEOUT_MS);
         // From here on in one step: nothing is delivered in between.
         const histories = meet(entering, read);
         if (histories !== null) return use(histories);
@@ -170,7 +172,7 @@ export class RedisBroker implements Broker {
   }
 
   async #missed({ entrance, followed }: Entering): Promise<History> {
-    await followed.live;
+    await this.#inTime(followed.live, COMMAND_TIMEOUT_MS);
     const { topic, since } = entrance;
     if (since === null) return { ...followed.position, messages: [], recovered: true };
     const history = await this.#read(topic, since, Number.POSITIVE_INFINITY);
@@ -178,10 +180,9 @@ export class RedisBroker implements Broker {
     return history;
   }
 
-  /** Nobody waits longer for a bus than for a command. */
-  #inTime<T>(work: Promise<T>): Promise<T> {
+  #inTime<T>(work: Promise<T>, limitMs: number): Promise<T> {
     return new Promise((resolve, reject) => {
-      const cancel = this.#clock.after(COMMAND_TIMEOUT_MS, () => reject(new ProtocolError("UNAVAILABLE")));
+      const cancel = this.#clock.after(limitMs, () => reject(new ProtocolError("UNAVAILABLE")));
       void work.then(resolve, reject).finally(cancel);
     });
   }
