@@ -39,7 +39,7 @@ local function isWithinBytes(since)
   local from, count = '-', 64
   while excess > 0 and offset - since > 1 do
     local older = redis.call('XRANGE', stream, from, since .. '-0', 'COUNT', count)
-    for _, entry in ipairs(older) do excess = excess - #entry[2][4] end
+    for _, entry in ipairs(older) do excess = excess - #(entry[2][4] or '') end
     if #older < count then break end
     from = '(' .. older[count][1]
   end
@@ -63,7 +63,7 @@ else
   local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', math.min(limit, tonumber(size)))
   local count = 0
   for index, entry in ipairs(newest) do
-    room = room - #entry[2][4]
+    room = room - #(entry[2][4] or '')
     if not isKept(entry) or (room < 0 and index > 1) then break end
     count = index
   end
