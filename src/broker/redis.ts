@@ -1,7 +1,7 @@
 import type { Clock } from "../observe/clock.ts";
 import { ProtocolError } from "../protocol/codes.ts";
 import type { Broker, BrokerHeld, Deliver, Entrance, History, Lose, Position, Publication } from "./broker.ts";
-import { readBusMessage } from "./redis/bus-message.ts";
+import { isOfAnotherVersion, readBusMessage } from "./redis/bus-message.ts";
 import { COMMAND_TIMEOUT_MS } from "./redis/connection.ts";
 import { FollowedTopic } from "./redis/followed-topic.ts";
 import type { RedisLink } from "./redis/link.ts";
@@ -24,6 +24,8 @@ interface Entering {
 const AUDIT_MS = 600_000;
 /** Topics that are repaired at once after an outage. */
 const REPAIRS_AT_ONCE = 256;
+/** In which a join has read what it missed, in however many parts. */
+const ENTER_TIMEOUT_MS = 10_000;
 /** How often a join reads again because live delivery went on in another epoch meanwhile. */
 const MAX_READS = 5;
 
@@ -91,7 +93,7 @@ export class RedisBroker implements Broker {
     const readers = entering.map(({ followed }) => followed.beginReading());
     try {
       for (let reads = 0; reads < MAX_READS; reads += 1) {
-        const read = await this.#inTime(Promise.all(entering.map((each) => this.#missed(each))));
+        const read = await this.#inTime(Promise.all(entering.map((each) => this.#missed(each))), ENTER_TIMEOUT_MS);
         // From here on in one step: nothing is delivered in between.
         const histories = meet(entering, read);
         if (histories !== null) return use(histories);
@@ -163,8 +165,10 @@ export class RedisBroker implements Broker {
     const { topic } = followed;
     const subscribing = this.#streams.linkOf(topic).subscribe(this.#streams.channelOf(topic), (text) => {
       const message = readBusMessage(text);
-      if (message === null) this.#foreignMessages += 1;
-      else followed.take(message);
+      if (message !== null) return followed.take(message);
+      this.#foreignMessages += 1;
+      // The stream may say it in words that this node knows; else its members hear of the hole now.
+      if (isOfAnotherVersion(text)) void this.#repair(followed);
     });
     // Where this fails the link comes up again, and everything with it.
     await subscribing.then(
@@ -174,7 +178,7 @@ export class RedisBroker implements Broker {
   }
 
   async #missed({ entrance, followed }: Entering): Promise<History> {
-    await followed.live;
+    await this.#inTime(followed.live, COMMAND_TIMEOUT_MS);
     const { topic, since } = entrance;
     if (since === null) return { ...followed.position, messages: [], recovered: true };
     const history = await this.#read(topic, since, Number.POSITIVE_INFINITY);
@@ -182,10 +186,9 @@ export class RedisBroker implements Broker {
     return history;
   }
 
-  /** Nobody waits longer for a bus than for a command. */
-  #inTime<T>(work: Promise<T>): Promise<T> {
+  #inTime<T>(work: Promise<T>, limitMs: number): Promise<T> {
     return new Promise((resolve, reject) => {
-      const cancel = this.#clock.after(COMMAND_TIMEOUT_MS, () => reject(new ProtocolError("UNAVAILABLE")));
+      const cancel = this.#clock.after(limitMs, () => reject(new ProtocolError("UNAVAILABLE")));
       void work.then(resolve, reject).finally(cancel);
     });
   }

@@ -1,54 +1,10 @@
 import { afterEach, describe, expect, test } from "bun:test";
-import type { Position, Positioned } from "../../src/broker/broker.ts";
-import { RedisBroker } from "../../src/broker/redis.ts";
-import { redisAddresses } from "../../src/broker/redis/address.ts";
-import { RedisLink } from "../../src/broker/redis/link.ts";
-import { systemClock } from "../../src/observe/clock.ts";
 import { ProtocolError } from "../../src/protocol/codes.ts";
 import { until } from "../auth/tokens.ts";
+import { Follower } from "../support/redis-follower.ts";
 import { REDIS, TestRedis } from "../support/redis.ts";
 
-const BOUNDS = { historySize: 100, historyBytes: 100_000, historyTtlMs: 60_000 };
 const TOPIC = "room:a";
-
-/** A node as far as its broker is concerned, that follows one topic. */
-class Follower {
-  readonly delivered: Positioned[] = [];
-  readonly lost: Position[] = [];
-  readonly link: RedisLink;
-  readonly broker: RedisBroker;
-
-  constructor(url: string) {
-    const [address] = redisAddresses(url) ?? [];
-    if (address === undefined) throw new Error("no address");
-    this.link = new RedisLink({ address, clock: systemClock, report: () => undefined });
-    this.broker = new RedisBroker(BOUNDS, {
-      ...{ links: [this.link], clock: systemClock },
-      deliver: (_topic, message) => this.delivered.push(message),
-      lose: (_topic, position) => this.lost.push(position),
-    });
-  }
-
-  static async start(url: string): Promise<Follower> {
-    const follower = new Follower(url);
-    await follower.link.start();
-    await follower.broker.enter([{ topic: TOPIC, since: null }], () => follower.broker.follow(TOPIC));
-    return follower;
-  }
-
-  async publish(text: string, keeps = true): Promise<Position> {
-    const body = { kind: "event", json: `{"type":"note","data":"${text}"` } as const;
-    return this.broker.publish({ topic: TOPIC, body, identity: null }, keeps);
-  }
-
-  get texts(): (string | undefined)[] {
-    return this.delivered.map(({ body }) => /"data":"(.*)"$/.exec(body.json)?.[1]);
-  }
-
-  stop(): void {
-    this.link.stop();
-  }
-}
 
 async function codeOf(work: Promise<unknown>): Promise<string> {
   const failure: unknown = await work.then(
@@ -65,8 +21,8 @@ describe.skipIf(REDIS.path === null)(`a Redis in trouble${REDIS.skipReason}`, ()
 
   const begin = async (options: readonly string[] = []) => {
     redis = await TestRedis.start(options);
-    here = await Follower.start(redis.url);
-    there = await Follower.start(redis.url);
+    here = await Follower.start(redis.url, TOPIC);
+    there = await Follower.start(redis.url, TOPIC);
   };
 
   afterEach(async () => {

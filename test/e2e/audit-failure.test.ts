@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { ConfigError } from "../../src/config.ts";
 import { expectUndisturbed } from "../support/bystander.ts";
 import { TestNode } from "../support/node.ts";
+import { oneNode } from "../support/one-node.ts";
 
 /** An audit log that cannot be written: the node serves on, counts what is lost, and says so wherever somebody looks. */
 
@@ -37,52 +38,58 @@ async function readyAgain(node: TestNode): Promise<void> {
 }
 
 describe("a node whose audit log is on a full disk", () => {
-  test("serves, counts the failures, names the trouble in /ready and in its log, and keeps what waits within a bound", async () => {
-    const node = await start({ AUDIT_FILE: "/dev/full" });
-    const bystander = await node.connect("bystander");
-    await node.metricIs("tautline_audit_errors_total", (count) => count > 0);
-    expect(await readiness(node)).toEqual([200, { status: "ready", degraded: ["audit"] }]);
-    expect((await node.http("/health")).status).toBe(200);
-    for (let round = 0; round < 5; round += 1) (await node.member("ada", `r${round}`)).close();
-    await expectUndisturbed(bystander);
-    expect((await node.metrics()).get("tautline_handler_failures_total")).toBe(0);
-    const errors = (await node.metrics()).get("tautline_audit_errors_total") ?? 0;
-    await node.metricIs("tautline_audit_errors_total", (count) => count > errors);
-    const told = (await node.logAfterStop()).filter(({ msg }) => msg === "audit log");
-    expect(told).toMatchObject([{ level: "warn", auditFailure: "ENOSPC" }]);
-  });
+  oneNode("numbers")(
+    "serves, counts the failures, names the trouble in /ready and in its log, and keeps what waits within a bound",
+    async () => {
+      const node = await start({ AUDIT_FILE: "/dev/full" });
+      const bystander = await node.connect("bystander");
+      await node.metricIs("tautline_audit_errors_total", (count) => count > 0);
+      expect(await readiness(node)).toEqual([200, { status: "ready", degraded: ["audit"] }]);
+      expect((await node.http("/health")).status).toBe(200);
+      for (let round = 0; round < 5; round += 1) (await node.member("ada", `r${round}`)).close();
+      await expectUndisturbed(bystander);
+      expect((await node.metrics()).get("tautline_handler_failures_total")).toBe(0);
+      const errors = (await node.metrics()).get("tautline_audit_errors_total") ?? 0;
+      await node.metricIs("tautline_audit_errors_total", (count) => count > errors);
+      const told = (await node.logAfterStop()).filter(({ msg }) => msg === "audit log");
+      expect(told).toMatchObject([{ level: "warn", auditFailure: "ENOSPC" }]);
+    },
+  );
 });
 
 describe("a node whose audit log is a pipe", () => {
-  test("says when its reader is gone and when there is one again, and loses none of what fits meanwhile", async () => {
-    const pipe = join(folder, "audit");
-    expect(Bun.spawnSync(["mkfifo", pipe]).exitCode).toBe(0);
-    const reader = openSync(pipe, constants.O_RDONLY | constants.O_NONBLOCK);
-    const node = await start({ AUDIT_FILE: pipe });
-    const ada = await node.connect("ada");
-    closeSync(reader);
-    ada.send({ type: "join_room", roomSlug: "unread" });
-    await ada.jsonOfType("room_joined");
-    await node.metricIs("tautline_audit_errors_total", (count) => count > 0);
-    expect(await readiness(node)).toEqual([200, { status: "ready", degraded: ["audit"] }]);
-    await expectUndisturbed(ada);
+  oneNode("numbers")(
+    "says when its reader is gone and when there is one again, and loses none of what fits meanwhile",
+    async () => {
+      const pipe = join(folder, "audit");
+      expect(Bun.spawnSync(["mkfifo", pipe]).exitCode).toBe(0);
+      const reader = openSync(pipe, constants.O_RDONLY | constants.O_NONBLOCK);
+      const node = await start({ AUDIT_FILE: pipe });
+      const ada = await node.connect("ada");
+      closeSync(reader);
+      ada.send({ type: "join_room", roomSlug: "unread" });
+      await ada.jsonOfType("room_joined");
+      await node.metricIs("tautline_audit_errors_total", (count) => count > 0);
+      expect(await readiness(node)).toEqual([200, { status: "ready", degraded: ["audit"] }]);
+      await expectUndisturbed(ada);
 
-    const again = openSync(pipe, constants.O_RDONLY | constants.O_NONBLOCK);
-    ada.send({ type: "leave_room", roomSlug: "unread" });
-    await ada.jsonOfType("room_left");
-    await readyAgain(node);
-    // The log is told once a second.
-    const seconds = "tautline_event_loop_delay_seconds_count";
-    const passed = (await node.metrics()).get(seconds) ?? 0;
-    await node.metricIs(seconds, (count) => count > passed + 1);
-    const buffer = Buffer.alloc(65_536);
-    const records = buffer.toString("utf8", 0, readSync(again, buffer)).split("\n").slice(0, -1);
-    closeSync(again);
-    expect(records.map((line) => JSON.parse(line).event)).toContain("topic.joined");
-    expect((await node.metrics()).get("tautline_audit_lost_total")).toBe(0);
-    const told = (await node.logAfterStop()).filter(({ msg }) => msg === "audit log");
-    expect(told.map(({ auditFailure }) => auditFailure)).toEqual(["EPIPE", null]);
-  });
+      const again = openSync(pipe, constants.O_RDONLY | constants.O_NONBLOCK);
+      ada.send({ type: "leave_room", roomSlug: "unread" });
+      await ada.jsonOfType("room_left");
+      await readyAgain(node);
+      // The log is told once a second.
+      const seconds = "tautline_event_loop_delay_seconds_count";
+      const passed = (await node.metrics()).get(seconds) ?? 0;
+      await node.metricIs(seconds, (count) => count > passed + 1);
+      const buffer = Buffer.alloc(65_536);
+      const records = buffer.toString("utf8", 0, readSync(again, buffer)).split("\n").slice(0, -1);
+      closeSync(again);
+      expect(records.map((line) => JSON.parse(line).event)).toContain("topic.joined");
+      expect((await node.metrics()).get("tautline_audit_lost_total")).toBe(0);
+      const told = (await node.logAfterStop()).filter(({ msg }) => msg === "audit log");
+      expect(told.map(({ auditFailure }) => auditFailure)).toEqual(["EPIPE", null]);
+    },
+  );
 });
 
 describe("a node does not start without the audit log that it was told to write", () => {

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test } from "bun:test";
+import { afterEach, beforeEach, expect } from "bun:test";
 import { AUDIT_EVENTS } from "../../src/observe/audit.ts";
 import { APP, type AuditRecord, AuditStage, type Step } from "../support/audit-stage.ts";
 import { ENDINGS } from "../support/audit-steps/endings.ts";
@@ -6,6 +6,7 @@ import { HANDSHAKES } from "../support/audit-steps/handshakes.ts";
 import { HTTP } from "../support/audit-steps/http.ts";
 import { ORDERS } from "../support/audit-steps/orders.ts";
 import { TOPICS } from "../support/audit-steps/topics.ts";
+import { oneNode } from "../support/one-node.ts";
 
 /** One session with everything in it that is worth a record, and the whole audit log of it: every record, every field, in order, once. */
 
@@ -21,7 +22,7 @@ beforeEach(async () => {
 });
 afterEach(() => stage.node.stop());
 
-test("the audit log of a session is exactly what happened in it", async () => {
+oneNode("lines")("the audit log of a session is exactly what happened in it", async () => {
   const expected: { readonly step: string; readonly record: AuditRecord }[] = [];
   for (const [step, act] of STEPS) {
     stage.next();

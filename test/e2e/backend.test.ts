@@ -3,6 +3,7 @@ import { until } from "../auth/tokens.ts";
 import { ChunkedRequest } from "../support/chunked-request.ts";
 import { FakeClock } from "../support/clock.ts";
 import { TestNode, token } from "../support/node.ts";
+import { oneNode } from "../support/one-node.ts";
 
 /** The application's backend over real HTTP, with clients on real sockets. */
 
@@ -128,7 +129,7 @@ describe("a stream", () => {
     expect(await json(call("/api/topics/room:answers/history"))).toMatchObject({ offset: 1 });
   });
 
-  test("goes on during a drain, in which none begins, and is cut when the node stops", async () => {
+  oneNode("drain")("goes on during a drain, in which none begins, and is cut when the node stops", async () => {
     const leaving = await TestNode.start({ API_KEY });
     const headers = { "X-API-Key": API_KEY, "Content-Type": "application/x-ndjson" };
     const sender = new ChunkedRequest(await leaving.peer(), "/api/stream/room:answers", headers);

@@ -25,9 +25,9 @@ describe("a chat message", () => {
     const ada = await node.connect("ada", { sub: 123, username: "johndoe" });
     await answer(ada, { type: "join_room", roomSlug: "r" });
     const bob = await node.member("bob", "r");
-    await inbox(ada);
+    await inbox(ada, 1);
     say(ada, "Hello everyone!", { messageId: "msg_1", id: "c1" });
-    const frames = await inbox(ada);
+    const frames = await inbox(ada, 2);
     expect(new Set(typesOf(frames))).toEqual(BOTH);
     expect(frames).toHaveLength(2);
     const sent = frames.find((frame) => frame["type"] === "message_sent");
@@ -40,7 +40,7 @@ describe("a chat message", () => {
       epoch: expect.any(String),
       timestamp: expect.any(Number),
     });
-    const [received] = await inbox(bob);
+    const [received] = await inbox(bob, 1);
     const createdAt = new Date(Number(received?.["timestamp"])).toISOString();
     expect(received).toEqual({
       type: "new_message",
@@ -65,7 +65,7 @@ describe("a chat message", () => {
   test("without an id gets one that is the server's own", async () => {
     const ada = await node.member("ada", "r");
     say(ada, "hi");
-    const frames = await inbox(ada);
+    const frames = await inbox(ada, 2);
     const sent = frames.find((frame) => frame["type"] === "message_sent");
     expect(sent?.["messageId"]).toMatch(/^srv_[A-Za-z0-9_-]{22}$/);
     expect(frames).toContainEqual(
@@ -94,7 +94,7 @@ describe("a chat message", () => {
   test("takes 4,096 units and not one more", async () => {
     const ada = await node.member("ada", "r");
     say(ada, "é".repeat(4_096));
-    expect(new Set(typesOf(await inbox(ada)))).toEqual(BOTH);
+    expect(new Set(typesOf(await inbox(ada, 2)))).toEqual(BOTH);
     say(ada, "é".repeat(4_097), { messageId: "long" });
     const [error] = await inbox(ada);
     expect(error).toMatchObject({ code: "MESSAGE_TOO_LARGE", limit: 4_096, actual: 4_097, messageId: "long" });
@@ -103,7 +103,7 @@ describe("a chat message", () => {
   test("loses its control characters but tab and newline, and is counted without them", async () => {
     const ada = await node.member("ada", "r");
     say(ada, `a\u0000b\u001b[31m\tc\nd\r\u0007${"\u0001".repeat(4_096)}`);
-    const frames = await inbox(ada);
+    const frames = await inbox(ada, 2);
     expect(frames).toContainEqual(
       expect.objectContaining({ data: expect.objectContaining({ message: "ab[31m\tc\nd" }) }),
     );
@@ -130,7 +130,7 @@ describe("a chat message", () => {
     const ada = await node.member("ada", "r");
     const forged = { from: "root", userSlug: "root", username: "root", offset: 99, epoch: "x", timestamp: 1, data: {} };
     say(ada, "hi", forged);
-    const received = (await inbox(ada)).find((frame) => frame["type"] === "new_message");
+    const received = (await inbox(ada, 2)).find((frame) => frame["type"] === "new_message");
     expect(received).toMatchObject({ offset: 1, data: { userSlug: "ada", username: "ada" } });
     expect(received).not.toHaveProperty("from");
     expect(received?.["timestamp"]).toBeGreaterThan(1);
@@ -172,7 +172,7 @@ describe("typing", () => {
     const ada = await node.member("ada", "r");
     const other = await node.member("ada", "r");
     const bob = await node.member("bob", "r");
-    await Promise.all([inbox(ada), inbox(other)]);
+    await Promise.all([inbox(ada, 1), inbox(other, 1)]);
     ada.send({ type: "typing", roomSlug: "r", isTyping: true });
     expect(await inbox(ada)).toEqual([]);
     const expected = {
@@ -183,8 +183,8 @@ describe("typing", () => {
       isTyping: true,
       timestamp: expect.any(Number),
     };
-    expect(await inbox(bob)).toEqual([expected]);
-    expect(await inbox(other)).toEqual([expected]);
+    expect(await inbox(bob, 1)).toEqual([expected]);
+    expect(await inbox(other, 1)).toEqual([expected]);
   });
 
   test("true goes out once a second, false after a true always, and never without one", async () => {
@@ -193,7 +193,7 @@ describe("typing", () => {
     for (const isTyping of [false, true, true, true, false, false])
       ada.send({ type: "typing", roomSlug: "r", isTyping });
     await inbox(ada);
-    expect((await inbox(bob)).map((frame) => frame["isTyping"])).toEqual([true, false]);
+    expect((await inbox(bob, 2)).map((frame) => frame["isTyping"])).toEqual([true, false]);
   });
 
   test("of someone who is not a member is refused", async () => {

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import type { UpgradeRequest } from "../support/http.ts";
 import { TestNode, token } from "../support/node.ts";
+import { oneNode } from "../support/one-node.ts";
 
 /** `/api/ws/{player_id}` works, and says in every answer what to use instead. */
 
@@ -44,16 +45,19 @@ test.each(["/api/ws", "/ws", "/nowhere"])("the answers to %s carry neither", asy
   expect((await node.http(path)).headers.has("deprecation")).toBe(false);
 });
 
-test("each of its users is logged once, with the template of the path; whoever is refused is not", async () => {
-  for (const sub of ["ada", "ada", "bob", "ada"]) {
-    await node.upgraded({ path: PATH, headers: [bearer(token({ sub }))] });
-  }
-  const { status } = await (await node.peer()).upgrade({ path: PATH, headers: [bearer(token({ sub: "ada" }))] });
-  expect(status).toBe(429);
-  await node.connect("eve");
-  const warned = (await node.logAfterStop()).filter(({ endpoint }) => endpoint === "/api/ws/{player_id}");
-  expect(warned.map(({ level, userId }) => [level, userId])).toEqual([
-    ["warn", "ada"],
-    ["warn", "bob"],
-  ]);
-});
+oneNode("limits")(
+  "each of its users is logged once, with the template of the path; whoever is refused is not",
+  async () => {
+    for (const sub of ["ada", "ada", "bob", "ada"]) {
+      await node.upgraded({ path: PATH, headers: [bearer(token({ sub }))] });
+    }
+    const { status } = await (await node.peer()).upgrade({ path: PATH, headers: [bearer(token({ sub: "ada" }))] });
+    expect(status).toBe(429);
+    await node.connect("eve");
+    const warned = (await node.logAfterStop()).filter(({ endpoint }) => endpoint === "/api/ws/{player_id}");
+    expect(warned.map(({ level, userId }) => [level, userId])).toEqual([
+      ["warn", "ada"],
+      ["warn", "bob"],
+    ]);
+  },
+);

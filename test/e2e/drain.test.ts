@@ -1,5 +1,6 @@
-import { afterEach, describe, expect, test } from "bun:test";
+import { afterEach, expect, test } from "bun:test";
 import { TestNode, token } from "../support/node.ts";
+import { oneNodeSuite } from "../support/one-node.ts";
 import type { RawPeer } from "../support/peer.ts";
 
 /** The planned end of a node, step by step. */
@@ -10,7 +11,7 @@ afterEach(() => node.stop());
 
 const USERS = ["ada", "bob", "carol", "dave"];
 
-describe("a drain", () => {
+oneNodeSuite("drain")("a drain", () => {
   test("goes from not ready over refusing and telling to closing, with everyone served until then", async () => {
     node = await TestNode.start({ DRAIN_DELAY_MS: "300", DRAIN_MS: "1200" });
     const members: RawPeer[] = [];

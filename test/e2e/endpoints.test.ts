@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { UpgradeRequest } from "../support/http.ts";
 import { TestNode, token } from "../support/node.ts";
+import { oneNode } from "../support/one-node.ts";
 import type { RawPeer } from "../support/peer.ts";
 
 /** Every endpoint against every kind of credential: who gets in, and how everybody else is told. */
@@ -138,7 +139,7 @@ describe.each(TABLE)("%s", (template, row) => {
     await node.connect(user); // the only connection that the user may have
   });
 
-  test("refuses a connection over the user's limit in its own way", async () => {
+  oneNode("limits")("refuses a connection over the user's limit in its own way", async () => {
     const user = newUser();
     await node.connect(user);
     const request = { path: row.pathOf(user), headers: [bearer(tokenOf(user))] };
@@ -215,7 +216,7 @@ describe.each(BY_CLOSE)("%s", (_template, row) => {
   });
 });
 
-test("places and rates are an HTTP status on the endpoints that refuse by close code, too", async () => {
+oneNode("limits")("places and rates are an HTTP status on the endpoints that refuse by close code, too", async () => {
   const small = await TestNode.start({
     ...{ MAX_CONNECTIONS: "1", HANDSHAKES_PER_SECOND: "1", HANDSHAKE_BURST: "3", TRUSTED_PROXIES: "127.0.0.1" },
   });
@@ -238,32 +239,35 @@ test("places and rates are an HTTP status on the endpoints that refuse by close 
   await slow.stop();
 });
 
-test("refusals by close code are counted and audited once, and the access line tells their code", async () => {
-  const other = await TestNode.start();
-  const refused = [
-    ["/ws/ada", "AUTH_REQUIRED", null],
-    ["/ws/ada?token=a.b.c", "AUTH_FAILED", null],
-    [`/ws/bob?token=${token({ sub: "ada" })}`, "FORBIDDEN", "ada"],
-  ] as const;
-  for (const [path] of refused) {
-    const peer = await other.upgraded({ path });
-    await peer.closed();
-  }
-  const metrics = await other.metrics();
-  for (const [, code] of refused) expect(metrics.get(`tautline_errors_total{code="${code}"}`)).toBe(1);
-  expect(metrics.get('tautline_closes_total{code="4001"}')).toBe(2);
-  expect(metrics.get('tautline_authentications_total{result="ok",code="OK"}')).toBe(0);
-  const audit = await other.auditAfterStop();
-  expect(audit.map(({ event, code, userId }) => [event, code, userId])).toEqual([
-    ["auth.failed", "AUTH_REQUIRED", null],
-    ["auth.failed", "AUTH_FAILED", null],
-    ["connection.refused", "FORBIDDEN", "ada"],
-  ]);
-  const lines = (await other.logAfterStop()).filter(({ event }) => event === "handshake");
-  expect(lines.map(({ path, status, code }) => [path, status, code])).toEqual([
-    ["/ws/ada", 101, "AUTH_REQUIRED"],
-    ["/ws/ada", 101, "AUTH_FAILED"],
-    ["/ws/bob", 101, "FORBIDDEN"],
-  ]);
-  await other.stop();
-});
+oneNode("lines")(
+  "refusals by close code are counted and audited once, and the access line tells their code",
+  async () => {
+    const other = await TestNode.start();
+    const refused = [
+      ["/ws/ada", "AUTH_REQUIRED", null],
+      ["/ws/ada?token=a.b.c", "AUTH_FAILED", null],
+      [`/ws/bob?token=${token({ sub: "ada" })}`, "FORBIDDEN", "ada"],
+    ] as const;
+    for (const [path] of refused) {
+      const peer = await other.upgraded({ path });
+      await peer.closed();
+    }
+    const metrics = await other.metrics();
+    for (const [, code] of refused) expect(metrics.get(`tautline_errors_total{code="${code}"}`)).toBe(1);
+    expect(metrics.get('tautline_closes_total{code="4001"}')).toBe(2);
+    expect(metrics.get('tautline_authentications_total{result="ok",code="OK"}')).toBe(0);
+    const audit = await other.auditAfterStop();
+    expect(audit.map(({ event, code, userId }) => [event, code, userId])).toEqual([
+      ["auth.failed", "AUTH_REQUIRED", null],
+      ["auth.failed", "AUTH_FAILED", null],
+      ["connection.refused", "FORBIDDEN", "ada"],
+    ]);
+    const lines = (await other.logAfterStop()).filter(({ event }) => event === "handshake");
+    expect(lines.map(({ path, status, code }) => [path, status, code])).toEqual([
+      ["/ws/ada", 101, "AUTH_REQUIRED"],
+      ["/ws/ada", 101, "AUTH_FAILED"],
+      ["/ws/bob", 101, "FORBIDDEN"],
+    ]);
+    await other.stop();
+  },
+);

@@ -81,7 +81,7 @@ describe("a fault behind HTTP", () => {
     [
       "/api/login",
       { method: "POST", headers: { "Content-Type": "application/json" }, body: '{"username":"a","password":"b"}' },
-      /api\/login/,
+      /at #?limit .*api\/login/,
     ],
   ] as const)("in %s is 500 with an id that is in the log", async (path, init, where) => {
     clock.faultIn = where;
@@ -97,12 +97,14 @@ describe("a fault behind HTTP", () => {
 
 test("a fault at the end of a connection is logged, and the connection is gone from every list all the same", async () => {
   const ada = await node.member("ada", "r");
-  clock.faultIn = /at #?forget .*hub\/hub/;
+  // In the function itself, not in what it calls: a presence that several nodes share asks for the time as well.
+  clock.faultIn = /at monotonic [^\n]*\n\s*at #?forget .*hub\/hub/;
   ada.close();
   await ada.ended();
   await node.metricIs("tautline_handler_failures_total", (count) => count === 1);
   await expectCounted(1);
   const metrics = await node.metrics();
   for (const name of ["connections", "users"]) expect(metrics.get(`tautline_${name}`)).toBe(1);
-  expect([metrics.get("tautline_topics"), metrics.get("tautline_memberships")]).toEqual([0, 0]);
+  expect(metrics.get("tautline_memberships")).toBe(0);
+  await node.metricIs("tautline_topics", (count) => count === 0);
 });

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { encodeFrame, OPCODE } from "../support/frames.ts";
 import { TestNode, token } from "../support/node.ts";
+import { oneNode } from "../support/one-node.ts";
 import type { JsonObject, RawPeer } from "../support/peer.ts";
 
 /** The endpoint `/`, where the first message says who the connection is. */
@@ -100,7 +101,7 @@ describe("an auth frame", () => {
     expect(await peer.json()).toMatchObject({ type: "auth_success" });
   });
 
-  test("over the user's connections is answered CONNECTION_LIMIT and 4008", async () => {
+  oneNode("limits")("over the user's connections is answered CONNECTION_LIMIT and 4008", async () => {
     for (let open = 0; open < 10; open += 1) await node.connect("ada");
     peer.send(auth({ sub: "ada" }));
     const { frame, code } = await refusalOf(peer);
@@ -108,19 +109,22 @@ describe("an auth frame", () => {
     expect(code).toBe(4008);
   });
 
-  test("from an address that failed too often is answered RATE_LIMITED and 4029, with a delay in frame and reason", async () => {
-    for (let failed = 0; failed < 20; failed += 1) {
-      const bad = await node.upgraded({ path: "/" });
-      bad.send({ type: "auth", token: `a.b.${failed}` });
-      await bad.closed();
-    }
-    peer.send(auth());
-    const { frame, code, reason } = await refusalOf(peer);
-    expect(frame).toMatchObject({ type: "auth_error", code: "RATE_LIMITED" });
-    expect(code).toBe(4029);
-    expect(JSON.parse(reason)).toEqual({ retryAfterMs: frame["retryAfterMs"] });
-    expect(frame["retryAfterMs"]).toBeGreaterThan(1_000);
-  });
+  oneNode("limits")(
+    "from an address that failed too often is answered RATE_LIMITED and 4029, with a delay in frame and reason",
+    async () => {
+      for (let failed = 0; failed < 20; failed += 1) {
+        const bad = await node.upgraded({ path: "/" });
+        bad.send({ type: "auth", token: `a.b.${failed}` });
+        await bad.closed();
+      }
+      peer.send(auth());
+      const { frame, code, reason } = await refusalOf(peer);
+      expect(frame).toMatchObject({ type: "auth_error", code: "RATE_LIMITED" });
+      expect(code).toBe(4029);
+      expect(JSON.parse(reason)).toEqual({ retryAfterMs: frame["retryAfterMs"] });
+      expect(frame["retryAfterMs"]).toBeGreaterThan(1_000);
+    },
+  );
 });
 
 describe("before authentication", () => {
@@ -175,28 +179,31 @@ describe("before authentication", () => {
     await own.stop();
   });
 
-  test("the 51st connection of an address is 429, and others find room as soon as one authenticates or leaves", async () => {
-    const own = await TestNode.start({ TRUSTED_PROXIES: "127.0.0.1" });
-    const attempt = async (address: string): Promise<[number, RawPeer]> => {
-      const pending = await own.peer();
-      const { status } = await pending.upgrade({ path: "/", headers: [["X-Forwarded-For", address]] });
-      return [status, pending];
-    };
-    const [, first] = await attempt("203.0.113.1");
-    const [, second] = await attempt("203.0.113.1");
-    for (let open = 2; open < 50; open += 1) await attempt("203.0.113.1");
-    expect((await attempt("203.0.113.1"))[0]).toBe(429);
-    expect((await attempt("203.0.113.2"))[0]).toBe(101);
-    first.send(auth());
-    await first.jsonOfType("auth_success");
-    expect((await attempt("203.0.113.1"))[0]).toBe(101);
-    second.destroy();
-    await own.metricIs("tautline_connections", (count) => count === 51);
-    expect((await attempt("203.0.113.1"))[0]).toBe(101);
-    await own.stop();
-  });
+  oneNode("limits")(
+    "the 51st connection of an address is 429, and others find room as soon as one authenticates or leaves",
+    async () => {
+      const own = await TestNode.start({ TRUSTED_PROXIES: "127.0.0.1" });
+      const attempt = async (address: string): Promise<[number, RawPeer]> => {
+        const pending = await own.peer();
+        const { status } = await pending.upgrade({ path: "/", headers: [["X-Forwarded-For", address]] });
+        return [status, pending];
+      };
+      const [, first] = await attempt("203.0.113.1");
+      const [, second] = await attempt("203.0.113.1");
+      for (let open = 2; open < 50; open += 1) await attempt("203.0.113.1");
+      expect((await attempt("203.0.113.1"))[0]).toBe(429);
+      expect((await attempt("203.0.113.2"))[0]).toBe(101);
+      first.send(auth());
+      await first.jsonOfType("auth_success");
+      expect((await attempt("203.0.113.1"))[0]).toBe(101);
+      second.destroy();
+      await own.metricIs("tautline_connections", (count) => count === 51);
+      expect((await attempt("203.0.113.1"))[0]).toBe(101);
+      await own.stop();
+    },
+  );
 
-  test("the node holds so many such connections and answers 503 to the next", async () => {
+  oneNode("limits")("the node holds so many such connections and answers 503 to the next", async () => {
     const own = await TestNode.start({ MAX_PENDING_CONNECTIONS: "2" });
     for (let open = 0; open < 2; open += 1) await own.upgraded({ path: "/" });
     const refused = await (await own.peer()).upgrade({ path: "/" });
@@ -226,7 +233,7 @@ describe("a token at the upgrade of /", () => {
     expect([frame["code"], code]).toEqual(["FORBIDDEN", 4003]);
   });
 
-  test("over the user's connections is told by auth_error and 4008", async () => {
+  oneNode("limits")("over the user's connections is told by auth_error and 4008", async () => {
     for (let open = 0; open < 10; open += 1) await node.connect("ada");
     const { frame, code } = await refusalOf(await node.upgraded({ path: `/?token=${token({ sub: "ada" })}` }));
     expect([frame["code"], code]).toEqual(["CONNECTION_LIMIT", 4008]);
@@ -238,7 +245,7 @@ describe("a token at the upgrade of /", () => {
     expect(await pending.json()).toMatchObject({ code: "AUTH_REQUIRED" });
   });
 
-  test("from an address that failed too often is 429 before any upgrade", async () => {
+  oneNode("limits")("from an address that failed too often is 429 before any upgrade", async () => {
     for (let failed = 0; failed < 20; failed += 1) await node.upgraded({ path: `/?token=a.b.${failed}` });
     const response = await (await node.peer()).upgrade({ path: `/?token=${token()}` });
     expect([response.status, JSON.parse(response.body).code]).toEqual([429, "RATE_LIMITED"]);

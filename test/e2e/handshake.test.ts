@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { SAMPLE_KEY, type UpgradeRequest, upgradeRequest } from "../support/http.ts";
 import { TestNode, token } from "../support/node.ts";
+import { oneNode, oneNodeSuite } from "../support/one-node.ts";
 import type { HttpResponse, RawPeer } from "../support/peer.ts";
 
 /** The handshake of a running node: who gets a connection, and what everybody else is told. */
@@ -52,7 +53,7 @@ describe("on /ws", () => {
       endpoint: "/ws",
       heartbeat: { intervalMs: 30_000, timeoutMs: 90_000 },
       limits: { maxMessageBytes: 65_536, maxTopics: 128, messagesPerSecond: 20 },
-      nodeId: "node-1",
+      nodeId: expect.stringMatching(/^node-[12]$/),
     });
     expect(connected["connectionId"]).toBeString();
     expect(connected["timestamp"]).toBeInteger();
@@ -130,7 +131,7 @@ describe("a path", () => {
   );
 });
 
-describe("limits of the handshake", () => {
+oneNodeSuite("limits")("limits of the handshake", () => {
   test("refuse the connection after a user's last allowed one, and allow it again once another ended", async () => {
     const small = await TestNode.start({ MAX_CONNECTIONS_PER_USER: "2" });
     const first = await small.connect("ada");
@@ -222,7 +223,7 @@ describe("the client's address", () => {
     expect(await auditedAddress(trusted, lines)).toBe(expected);
   });
 
-  test("of a proxy that nobody named is warned about once and limited by nothing", async () => {
+  oneNode("lines")("of a proxy that nobody named is warned about once and limited by nothing", async () => {
     const other = await TestNode.start({ HANDSHAKES_PER_SECOND: "1", HANDSHAKE_BURST: "1" });
     for (let sent = 0; sent < 4; sent += 1) {
       await other.upgraded({ path: `/ws?token=${token()}`, headers: [from("203.0.113.9")] });

@@ -1,7 +1,8 @@
-import { afterEach, describe, expect, test } from "bun:test";
+import { afterEach, expect, test } from "bun:test";
 import { expectUndisturbed } from "../support/bystander.ts";
 import { upgradeRequest } from "../support/http.ts";
 import { TestNode, token } from "../support/node.ts";
+import { oneNode, oneNodeSuite } from "../support/one-node.ts";
 import type { HttpResponse } from "../support/peer.ts";
 
 /** A node that has more to do than it can, or no place, or not long to live: what those hear who come meanwhile. */
@@ -42,7 +43,7 @@ async function untilAccepted(): Promise<void> {
   }
 }
 
-describe("a node whose event loop is behind", () => {
+oneNodeSuite("load")("a node whose event loop is behind", () => {
   const start = async (): Promise<void> => {
     node = await TestNode.start({ OVERLOAD_DELAY_MS: "100" });
     await untilAccepted();
@@ -91,7 +92,7 @@ describe("a node whose event loop is behind", () => {
   });
 });
 
-describe("a place that is not there", () => {
+oneNodeSuite("limits")("a place that is not there", () => {
   test("in a full node is refused with delays that are spread", async () => {
     node = await TestNode.start({ MAX_CONNECTIONS: "1" });
     await node.connect("first");
@@ -145,16 +146,19 @@ describe("a place that is not there", () => {
   });
 });
 
-test("a node that is being replaced refuses with delays for those that are left and those that were refused", async () => {
-  node = await TestNode.start({ DRAIN_MS: "60000" });
-  await Promise.all(["a", "b", "c", "d", "e"].map((user) => node.connect(user)));
-  void node.running.drain();
-  const delays: number[] = [];
-  for (let refused = 0; refused < 20; refused += 1) {
-    const answer = await (await node.peer()).upgrade(AS_ADA);
-    expect(answerOf(answer)).toEqual([503, "DRAINING"]);
-    delays.push(delayOf(answer));
-  }
-  for (const delayMs of delays) expect(delayMs).toBeWithin(1_000, 2_001);
-  expect(new Set(delays).size).toBeGreaterThan(10);
-});
+oneNode("drain")(
+  "a node that is being replaced refuses with delays for those that are left and those that were refused",
+  async () => {
+    node = await TestNode.start({ DRAIN_MS: "60000" });
+    await Promise.all(["a", "b", "c", "d", "e"].map((user) => node.connect(user)));
+    void node.running.drain();
+    const delays: number[] = [];
+    for (let refused = 0; refused < 20; refused += 1) {
+      const answer = await (await node.peer()).upgrade(AS_ADA);
+      expect(answerOf(answer)).toEqual([503, "DRAINING"]);
+      delays.push(delayOf(answer));
+    }
+    for (const delayMs of delays) expect(delayMs).toBeWithin(1_000, 2_001);
+    expect(new Set(delays).size).toBeGreaterThan(10);
+  },
+);

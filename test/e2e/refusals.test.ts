@@ -1,5 +1,6 @@
 import { afterEach, expect, test } from "bun:test";
 import { TestNode, token } from "../support/node.ts";
+import { oneNode } from "../support/one-node.ts";
 
 /** Whoever is not let in is counted and audited once, whichever way the endpoint refuses. */
 
@@ -8,29 +9,32 @@ afterEach(() => node.stop());
 
 const join = JSON.stringify({ type: "join_room", roomSlug: "r" });
 
-test("a full user is named in the audit, by the same event on both endpoints, and is no failed authentication", async () => {
-  node = await TestNode.start({ MAX_CONNECTIONS_PER_USER: "1" });
-  await node.connect("ada");
-  const byStatus = await node.peer();
-  const { status } = await byStatus.upgrade({ path: `/ws?token=${token({ sub: "ada" })}` });
-  expect(status).toBe(429);
-  const byFrame = await node.upgraded({ path: "/" });
-  byFrame.send({ type: "auth", token: token({ sub: "ada" }) });
-  expect((await byFrame.closed()).code).toBe(4008);
-  const atUpgrade = await node.upgraded({ path: `/?token=${token({ sub: "ada" })}` });
-  expect((await atUpgrade.closed()).code).toBe(4008);
+oneNode("limits")(
+  "a full user is named in the audit, by the same event on both endpoints, and is no failed authentication",
+  async () => {
+    node = await TestNode.start({ MAX_CONNECTIONS_PER_USER: "1" });
+    await node.connect("ada");
+    const byStatus = await node.peer();
+    const { status } = await byStatus.upgrade({ path: `/ws?token=${token({ sub: "ada" })}` });
+    expect(status).toBe(429);
+    const byFrame = await node.upgraded({ path: "/" });
+    byFrame.send({ type: "auth", token: token({ sub: "ada" }) });
+    expect((await byFrame.closed()).code).toBe(4008);
+    const atUpgrade = await node.upgraded({ path: `/?token=${token({ sub: "ada" })}` });
+    expect((await atUpgrade.closed()).code).toBe(4008);
 
-  const metrics = await node.metrics();
-  expect(metrics.get('tautline_errors_total{code="CONNECTION_LIMIT"}')).toBe(3);
-  expect(metrics.get('tautline_authentications_total{result="refused",code="CONNECTION_LIMIT"}')).toBe(0);
-  expect(metrics.get('tautline_closes_total{code="4008"}')).toBe(2);
-  const refused = (await node.auditAfterStop()).filter(({ code }) => code === "CONNECTION_LIMIT");
-  expect(refused.map(({ event, userId }) => [event, userId])).toEqual([
-    ["connection.refused", "ada"],
-    ["connection.refused", "ada"],
-    ["connection.refused", "ada"],
-  ]);
-});
+    const metrics = await node.metrics();
+    expect(metrics.get('tautline_errors_total{code="CONNECTION_LIMIT"}')).toBe(3);
+    expect(metrics.get('tautline_authentications_total{result="refused",code="CONNECTION_LIMIT"}')).toBe(0);
+    expect(metrics.get('tautline_closes_total{code="4008"}')).toBe(2);
+    const refused = (await node.auditAfterStop()).filter(({ code }) => code === "CONNECTION_LIMIT");
+    expect(refused.map(({ event, userId }) => [event, userId])).toEqual([
+      ["connection.refused", "ada"],
+      ["connection.refused", "ada"],
+      ["connection.refused", "ada"],
+    ]);
+  },
+);
 
 test.each([
   ["the tenth frame that is not auth", "AUTH_REQUIRED", 4001, Array.from({ length: 10 }, () => '{"type":"ping"}')],

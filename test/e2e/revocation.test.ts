@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { FakeClock } from "../support/clock.ts";
 import { TestNode, token } from "../support/node.ts";
+import { oneNode } from "../support/one-node.ts";
 import type { RawPeer } from "../support/peer.ts";
 
 /** Tokens that end before their time, and permissions that change, against a running node. */
@@ -84,7 +85,7 @@ describe("revoking", () => {
     expect(await statusOf(`/ws?token=${token({ sub: "bob" })}`)).toBe(101);
   });
 
-  test("is in the audit log with who did it, and the connections that it ended are there too", async () => {
+  oneNode("lines")("is in the audit log with who did it, and the connections that it ended are there too", async () => {
     const ada = await node.connect("ada", { jti: "canary-jti" });
     await revoke({ jti: "canary-jti" });
     await ada.closed();
@@ -130,19 +131,22 @@ describe("a request of an administrator that goes on", () => {
     expect((await reader.json())["type"]).toBe("pong");
   });
 
-  test("a stream publishes nothing more once its token has ended, with the tolerance of the clocks", async () => {
-    await node.stop();
-    const clock = new FakeClock(Date.now());
-    node = await TestNode.start({}, { clock });
-    const { peer, reader } = await streaming({ exp: Math.floor(clock.now() / 1_000) + 10 });
-    clock.advance(13_000);
-    write(peer, "2\n");
-    expect(await reader.jsonOfType("token")).toMatchObject({ data: 2 });
-    clock.advance(3_000);
-    write(peer, "3\n");
-    const answer = await peer.response();
-    expect([answer.status, JSON.parse(answer.body)]).toMatchObject([401, { code: "TOKEN_EXPIRED", published: 2 }]);
-  });
+  oneNode("clock")(
+    "a stream publishes nothing more once its token has ended, with the tolerance of the clocks",
+    async () => {
+      await node.stop();
+      const clock = new FakeClock(Date.now());
+      node = await TestNode.start({}, { clock });
+      const { peer, reader } = await streaming({ exp: Math.floor(clock.now() / 1_000) + 10 });
+      clock.advance(13_000);
+      write(peer, "2\n");
+      expect(await reader.jsonOfType("token")).toMatchObject({ data: 2 });
+      clock.advance(3_000);
+      write(peer, "3\n");
+      const answer = await peer.response();
+      expect([answer.status, JSON.parse(answer.body)]).toMatchObject([401, { code: "TOKEN_EXPIRED", published: 2 }]);
+    },
+  );
 
   test("an order whose body comes slowly is not carried out once its token is revoked", async () => {
     const victim = await node.connect("victim");
@@ -160,30 +164,33 @@ describe("a request of an administrator that goes on", () => {
 describe("changing permissions", () => {
   const claims = { topics: { "conversation:1": ["read", "write"] } };
 
-  test("takes a topic away at once, holds for later connections, tokens and tickets, and is taken back", async () => {
-    const ada = await node.connect("ada", claims);
-    ada.send({ type: "subscribe", topic: "conversation:1" });
-    await ada.jsonOfType("subscribed");
-    expect(await order("PUT", "/api/users/ada/permissions", { roles: [] })).toEqual({ connections: 1, lost: 1 });
-    expect(await ada.jsonOfType("unsubscribed")).toMatchObject({ topic: "conversation:1", code: "FORBIDDEN" });
-    ada.send({ type: "publish", topic: "conversation:1", event: "note", data: 1 });
-    expect(await ada.jsonOfType("error")).toMatchObject({ code: "FORBIDDEN" });
+  oneNode("numbers")(
+    "takes a topic away at once, holds for later connections, tokens and tickets, and is taken back",
+    async () => {
+      const ada = await node.connect("ada", claims);
+      ada.send({ type: "subscribe", topic: "conversation:1" });
+      await ada.jsonOfType("subscribed");
+      expect(await order("PUT", "/api/users/ada/permissions", { roles: [] })).toEqual({ connections: 1, lost: 1 });
+      expect(await ada.jsonOfType("unsubscribed")).toMatchObject({ topic: "conversation:1", code: "FORBIDDEN" });
+      ada.send({ type: "publish", topic: "conversation:1", event: "note", data: 1 });
+      expect(await ada.jsonOfType("error")).toMatchObject({ code: "FORBIDDEN" });
 
-    const headers = { Authorization: `Bearer ${token({ sub: "ada", ...claims })}` };
-    const { ticket } = (await (await node.http("/api/ws/ticket", { method: "POST", headers })).json()) as {
-      ticket: string;
-    };
-    for (const path of [`/ws?ticket=${ticket}`, `/ws?token=${token({ sub: "ada", ...claims })}`]) {
-      const later = await node.upgraded({ path });
-      expect(await later.jsonOfType("connected")).toMatchObject({ user: { roles: [], permissions: [] } });
-      later.send({ type: "subscribe", topic: "conversation:1" });
-      expect(await later.jsonOfType("error")).toMatchObject({ code: "FORBIDDEN" });
-    }
+      const headers = { Authorization: `Bearer ${token({ sub: "ada", ...claims })}` };
+      const { ticket } = (await (await node.http("/api/ws/ticket", { method: "POST", headers })).json()) as {
+        ticket: string;
+      };
+      for (const path of [`/ws?ticket=${ticket}`, `/ws?token=${token({ sub: "ada", ...claims })}`]) {
+        const later = await node.upgraded({ path });
+        expect(await later.jsonOfType("connected")).toMatchObject({ user: { roles: [], permissions: [] } });
+        later.send({ type: "subscribe", topic: "conversation:1" });
+        expect(await later.jsonOfType("error")).toMatchObject({ code: "FORBIDDEN" });
+      }
 
-    expect(await order("DELETE", "/api/users/ada/permissions")).toEqual({ connections: 3, lost: 0 });
-    ada.send({ type: "subscribe", topic: "conversation:1" });
-    expect(await ada.jsonOfType("subscribed")).toMatchObject({ topic: "conversation:1" });
-  });
+      expect(await order("DELETE", "/api/users/ada/permissions")).toEqual({ connections: 3, lost: 0 });
+      ada.send({ type: "subscribe", topic: "conversation:1" });
+      expect(await ada.jsonOfType("subscribed")).toMatchObject({ topic: "conversation:1" });
+    },
+  );
 
   test("holds for connections that authenticate by their first frame", async () => {
     await order("PUT", "/api/users/ada/permissions", { roles: ["guest"] });

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { TestNode, token } from "../support/node.ts";
+import { oneNode } from "../support/one-node.ts";
 
 let node: TestNode;
 beforeEach(async () => {
@@ -13,31 +14,34 @@ const as = (claims: Record<string, unknown>): RequestInit => ({
 const MODERATOR = as({ role: "moderator" });
 
 describe("/ws/stats", () => {
-  test("counts connections and users, and those that have not authenticated yet in one place only", async () => {
-    await node.connect("ada");
-    await node.connect("ada");
-    await node.connect("bob");
-    await node.upgraded({ path: "/" });
-    const response = await node.http("/ws/stats", MODERATOR);
-    expect(response.status).toBe(200);
-    const types = { general: 3, conversation: 0, web3: 0 };
-    expect(await response.json()).toEqual({
-      success: true,
-      stats: {
-        websocket_manager: { active_connections: 4, unique_users: 2, connection_types: { ...types, general: 4 } },
-        authentication: {
-          active_connections: 3,
-          unique_users: 2,
-          max_connections_per_user: 10,
-          connection_types: types,
+  oneNode("numbers")(
+    "counts connections and users, and those that have not authenticated yet in one place only",
+    async () => {
+      await node.connect("ada");
+      await node.connect("ada");
+      await node.connect("bob");
+      await node.upgraded({ path: "/" });
+      const response = await node.http("/ws/stats", MODERATOR);
+      expect(response.status).toBe(200);
+      const types = { general: 3, conversation: 0, web3: 0 };
+      expect(await response.json()).toEqual({
+        success: true,
+        stats: {
+          websocket_manager: { active_connections: 4, unique_users: 2, connection_types: { ...types, general: 4 } },
+          authentication: {
+            active_connections: 3,
+            unique_users: 2,
+            max_connections_per_user: 10,
+            connection_types: types,
+          },
+          security: { authenticated_connections: 3, unique_authenticated_users: 2, max_connections_per_user: 10 },
         },
-        security: { authenticated_connections: 3, unique_authenticated_users: 2, max_connections_per_user: 10 },
-      },
-      timestamp: expect.closeTo(Date.now() / 1_000, -2),
-    });
-  });
+        timestamp: expect.closeTo(Date.now() / 1_000, -2),
+      });
+    },
+  );
 
-  test("lists rooms with their users, the largest first, and no other topic", async () => {
+  oneNode("numbers")("lists rooms with their users, the largest first, and no other topic", async () => {
     await node.member("ada", "small");
     await node.member("ada", "large");
     const bob = await node.member("bob", "large");

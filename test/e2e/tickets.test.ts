@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { TestNode, token } from "../support/node.ts";
+import { oneNode } from "../support/one-node.ts";
 
 /** One-time tickets against a running node. */
 
@@ -57,7 +58,7 @@ describe("a ticket", () => {
     expect(await statusWith(ticket)).toBe(101);
   });
 
-  test("that was used or never given out counts as a failed authentication of the address", async () => {
+  oneNode("limits")("that was used or never given out counts as a failed authentication of the address", async () => {
     await node.stop();
     node = await TestNode.start({ AUTH_FAILURES_PER_MINUTE: "2" });
     const used = await ticketFor();

@@ -44,13 +44,13 @@ describe("a conversation", () => {
       const { frame } = await framedOfType(peer, "subscribed");
       expect(frame).toMatchObject({ topic: "conversation:42", conversation_id: id, offset: 0 });
     }
-    await inbox(writer);
-    await inbox(reader);
+    await inbox(writer, 2);
+    await inbox(reader, 1);
     for (const [index, text] of ["Hel", "lo", ""].entries()) {
       const data = { messageId: "a1", index, text, done: text === "" };
       writer.send({ type: "publish", topic: "conversation:42", event: "token", data });
     }
-    const heard = (await inbox(reader)).filter(({ type }) => type === "token");
+    const heard = (await inbox(reader, 3)).filter(({ type }) => type === "token");
     expect(heard.map(({ offset, data }) => [offset, data])).toEqual([
       [1, { messageId: "a1", index: 0, text: "Hel", done: false }],
       [2, { messageId: "a1", index: 1, text: "lo", done: false }],
@@ -79,7 +79,7 @@ describe("a conversation", () => {
       expect(new Set(errors.map((error) => JSON.stringify(error))).size).toBe(1);
     }
     writer.send({ type: "publish", topic: "conversation:42", event: "token", data: "secret" });
-    expect(typesOf(await inbox(writer)).toSorted()).toEqual(["published", "token"]);
+    expect(typesOf(await inbox(writer, 2)).toSorted()).toEqual(["published", "token"]);
     expect(await inbox(eve)).toEqual([]);
     const denied = (await node.auditAfterStop()).filter(({ event }) => event === "access.denied");
     expect(denied).toHaveLength(9);
@@ -94,7 +94,7 @@ describe("a conversation", () => {
     const { epoch } = await answer(reader, subscribe);
     reader.destroy();
     for (const data of [1, 2]) writer.send({ type: "publish", topic: "conversation:42", event: "token", data });
-    await inbox(writer);
+    await inbox(writer, 2);
     const again = await node.connect("reader");
     expect(await answer(again, { ...subscribe, recover: { offset: 1, epoch } })).toMatchObject({
       ...{ type: "subscribed", wasRecovering: true, recovered: true, offset: 2 },
@@ -175,7 +175,7 @@ history = "none"
     expect(await subscribeTo(user, "game:rules")).toMatchObject({ type: "subscribed", topic: "game:rules" });
     expect(await subscribeTo(user, "system:status")).toMatchObject({ code: "FORBIDDEN" });
     player.send({ type: "publish", topic: "game:1", event: "moved", data: { x: 1 } });
-    expect(typesOf(await inbox(player)).toSorted()).toEqual(["moved", "published"]);
+    expect(typesOf(await inbox(player, 2)).toSorted()).toEqual(["moved", "published"]);
     expect(await answer(player, { type: "history", topic: "game:1" })).toMatchObject({ code: "FORBIDDEN" });
     expect(await answer(player, { type: "presence", topic: "game:1" })).toMatchObject({
       users: [{ userId: "player" }],

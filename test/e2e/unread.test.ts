@@ -60,7 +60,7 @@ const WAYS: readonly (readonly [string, (slow: RawPeer, other: RawPeer) => unkno
         other.send({ type: "leave_room", roomSlug: "r" });
         other.send({ type: "join_room", roomSlug: "r" });
       }
-      await other.jsonOfType("room_joined");
+      for (let times = 0; times < 50; times += 1) await other.jsonOfType("room_joined");
     },
   ],
   ["answers to its own frames", (slow) => slow.sendAll(Array.from({ length: 500 }, (_, id) => ({ type: "ping", id })))],
@@ -87,6 +87,7 @@ describe("a client that never reads", () => {
     node = await TestNode.start({ ...NO_RATE });
     const other = await node.member("other", "r");
     for (let sent = 0; sent < 60; sent += 1) other.send({ type: "chat_message", roomSlug: "r", message: TEXT });
+    for (let sent = 0; sent < 60; sent += 1) await other.jsonOfType("message_sent");
     const bystander = await node.connect("bystander");
     const slow = await stalled("slow");
     const ask = ["history", "presence"].map((type) => ({ type, roomSlug: "r" }));

@@ -4,7 +4,8 @@ import { upgradeRequest } from "../support/http.ts";
 import { KeyServer } from "../support/key-server.ts";
 import { shortest } from "../support/msgpack-forms.ts";
 import { TestNode } from "../support/node.ts";
-import type { RawPeer } from "../support/peer.ts";
+import { oneNode } from "../support/one-node.ts";
+import type { JsonObject, RawPeer } from "../support/peer.ts";
 
 /** Tokens whose check really waits: for the keys of an issuer that takes its time. */
 
@@ -40,9 +41,14 @@ describe("frames behind an auth that is still being checked", () => {
     keys.release();
     expect((await slow.json())["type"]).toBe("auth_success");
     expect((await slow.json())["type"]).toBe("room_joined");
-    const chat = new Set([(await slow.json())["type"], (await slow.json())["type"]]);
-    expect(chat).toEqual(new Set(["message_sent", "new_message"]));
-    for (let id = 0; id < 30; id += 1) expect(await slow.json()).toMatchObject({ type: "pong", id });
+    const rest: JsonObject[] = [];
+    while (rest.length < 32) rest.push(await slow.json());
+    // The member's own copy comes when the broker brings it.
+    const answers = rest.filter(({ type }) => type !== "new_message");
+    expect(answers.map(({ type, id }) => id ?? type)).toEqual([
+      "message_sent",
+      ...pings.slice(0, 30).map(({ id }) => id),
+    ]);
   });
 
   test("are never handled when it fails", async () => {
@@ -145,7 +151,7 @@ describe("frames behind an auth that is still being checked", () => {
     }
   });
 
-  test("do not let handshakes that wait together past the connections of the node", async () => {
+  oneNode("limits")("do not let handshakes that wait together past the connections of the node", async () => {
     const small = await TestNode.start({ JWT_SECRET: null, JWKS_URL: keys.url, MAX_CONNECTIONS: "1" });
     const peers = [await small.peer(), await small.peer(), await small.peer()];
     const answers = peers.map((waiting, index) =>

@@ -3,6 +3,7 @@ import { fileURLToPath } from "node:url";
 import { compileAccess, DEFAULT_ACCESS } from "../../src/access.ts";
 import { loadConfig } from "../../src/config.ts";
 import { TestNode, token } from "../support/node.ts";
+import { oneNode } from "../support/one-node.ts";
 import { principal } from "../support/principal.ts";
 import { PrintingProcess } from "../support/printing-process.ts";
 import { program, pythonWith } from "../support/programs.ts";
@@ -125,7 +126,7 @@ describe("the client in JavaScript", () => {
     expect(visitor.opened).toBe(1);
   });
 
-  test("is closed 4008 beyond ten connections of its user", async () => {
+  oneNode("limits")("is closed 4008 beyond ten connections of its user", async () => {
     const jwt = token({ sub: "busy" });
     const visitors = Array.from({ length: 10 }, () => start(jwt, "busy"));
     for (const visitor of visitors) await visitor.frame("connected");
@@ -249,7 +250,7 @@ describe("the other two endpoints", () => {
 });
 
 describe("the statistics", () => {
-  test("have the fields of the document with their types, and none more", async () => {
+  oneNode("numbers")("have the fields of the document with their types, and none more", async () => {
     const own = await TestNode.start();
     const jwt = token(USER);
     const paths = ["/ws/user123", "/ws/user123", "/ws/conversation/user123/42", "/api/v1/web3/ws/user123"];

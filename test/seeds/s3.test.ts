@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { errorContext, errorFrame } from "../../src/hub/errors.ts";
 import { ProtocolError } from "../../src/protocol/codes.ts";
 import { TestNode, token } from "../support/node.ts";
+import { oneNode } from "../support/one-node.ts";
 import { client, type Frame, Page } from "./page.ts";
 import { differences } from "./shown.ts";
 
@@ -265,7 +266,7 @@ describe("the client that reconnects", () => {
     expect(visitor.opened).toBe(2);
   });
 
-  test("waits longer each time that a node which is being replaced refuses it", async () => {
+  oneNode("drain")("waits longer each time that a node which is being replaced refuses it", async () => {
     const leaving = await TestNode.start();
     const visitor = start(token(JOHN), leaving.port);
     await visitor.frame("auth_success");

@@ -54,6 +54,11 @@ export class NodeProcess {
     return Number(kibibytes) * 1_024;
   }
 
+  /** As every user of the machine sees it. */
+  get commandLine(): string {
+    return readFileSync(`/proc/${this.#child.pid}/cmdline`, "utf8").replaceAll("\0", " ");
+  }
+
   /** It keeps its connections and does nothing. */
   pause(): void {
     this.#child.kill("SIGSTOP");

@@ -8,6 +8,7 @@ import type { NodeParts } from "../../src/node-parts.ts";
 import { startNode } from "../../src/node.ts";
 import type { UpgradeRequest } from "./http.ts";
 import { RawPeer } from "./peer.ts";
+import { samplesOf, sumOf } from "./samples.ts";
 import { HAS_SECOND_NODE, SecondNode, sharedBroker } from "./second-node.ts";
 
 export const SECRET = "kR7vQ2xW9mB4nT6yL1pZ8cF3hJ5gD0sA";
@@ -56,7 +57,11 @@ export class TestNode {
     const { config } = loadConfig(env, (path) => readFileSync(path, "utf8"));
     const running = await startNode(config, { ...parts, logTarget: join(directory, "node.log") });
     const second = isPair
-      ? await SecondNode.start(config, { ...parts, logTarget: join(directory, "node-2.log") }, running.address.port)
+      ? await SecondNode.start(
+          { ...config, auditFile: given.AUDIT_FILE === null ? null : join(directory, "audit-2.log") },
+          { ...parts, logTarget: join(directory, "node-2.log") },
+          running.address.port,
+        )
       : null;
     return new TestNode(running, directory, second);
   }
@@ -96,13 +101,12 @@ export class TestNode {
     return fetch(`http://127.0.0.1:${this.port}${path}`, init);
   }
 
-  /** The samples of `/metrics`: name with labels → value. */
+  /** The samples of `/metrics`: name with labels → value; of two nodes their sums. */
   async metrics(): Promise<ReadonlyMap<string, number>> {
-    const text = await (await this.http("/metrics")).text();
-    const samples = text.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
-    return new Map(
-      samples.map((line) => [line.slice(0, line.lastIndexOf(" ")), Number(line.slice(line.lastIndexOf(" ") + 1))]),
-    );
+    if (this.#second === null) return samplesOf(await (await this.http("/metrics")).text());
+    const ports = [this.running.address.port, this.#second.ownPort];
+    const texts = ports.map(async (port) => (await fetch(`http://127.0.0.1:${port}/metrics`)).text());
+    return sumOf((await Promise.all(texts)).map(samplesOf));
   }
 
   /** Waits until a sample of `/metrics` has the value; an absent one counts as 0. */
@@ -115,32 +119,36 @@ export class TestNode {
     }
   }
 
-  /** What the audit log holds once everything is written. Ends the node. */
+  /** What the audit log holds once everything is written; of two nodes the records of the second behind those of the first. Ends the node. */
   async auditAfterStop(): Promise<Record<string, unknown>[]> {
     await this.#stopOnce();
-    return linesOf(join(this.#directory, "audit.log"));
+    return linesOf(this.#written("audit.log", "audit-2.log"));
   }
 
   async logAfterStop(): Promise<Record<string, unknown>[]> {
     await this.#stopOnce();
-    return linesOf(join(this.#directory, "node.log"));
+    return linesOf(this.#written("node.log", "node-2.log"));
   }
 
   /** Whether the log has said it by now. */
   hasLogged(pattern: RegExp): boolean {
-    return pattern.test(readOrEmpty(join(this.#directory, "node.log")));
+    return pattern.test(this.#written("node.log", "node-2.log"));
   }
 
   /** Everything that was logged or audited, as text. */
   async writtenAfterStop(): Promise<string> {
     await this.#stopOnce();
-    return ["node.log", "audit.log"].map((name) => readOrEmpty(join(this.#directory, name))).join("");
+    return this.#written("node.log", "node-2.log", "audit.log", "audit-2.log");
   }
 
   async stop(): Promise<void> {
     for (const peer of this.#peers) peer.destroy();
     await this.#stopOnce();
     rmSync(this.#directory, { recursive: true, force: true });
+  }
+
+  #written(...names: readonly string[]): string {
+    return names.map((name) => readOrEmpty(join(this.#directory, name))).join("");
   }
 
   /** A second stop would wait again for logs that cannot be written. */
@@ -158,10 +166,8 @@ function readOrEmpty(path: string): string {
   }
 }
 
-function linesOf(path: string): Record<string, unknown>[] {
-  const lines = readOrEmpty(path)
-    .split("\n")
-    .filter((line) => line !== "");
+function linesOf(text: string): Record<string, unknown>[] {
+  const lines = text.split("\n").filter((line) => line !== "");
   return lines.map((line) => JSON.parse(line));
 }
 

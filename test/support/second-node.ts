@@ -15,28 +15,41 @@ let systems = 0;
 
 /** The settings of both nodes: each test node has a Redis to itself, as far as it can tell. */
 export async function sharedBroker(): Promise<string> {
-  shared ??= TestRedis.start();
-  const redis = await shared;
-  process.once("exit", () => redis.killNow());
+  let redis = await shared;
+  // The runner ends all processes that began in a test which ran out of time.
+  if (redis === null || !redis.isRunning) {
+    shared = startRedis();
+    redis = await shared;
+  }
   systems += 1;
   return `${redis.url}?prefix=t${process.pid}.${systems}:`;
 }
 
+async function startRedis(): Promise<TestRedis> {
+  const redis = await TestRedis.start();
+  process.once("exit", () => redis.killNow());
+  return redis;
+}
+
 export class SecondNode {
+  /** The balancer's. */
   readonly port: number;
+  /** The node's own, past the balancer. */
+  readonly ownPort: number;
   readonly #running: RunningNode;
   readonly #balancer: Server;
   readonly #sockets = new Set<Socket>();
 
   private constructor(running: RunningNode, balancer: Server) {
     this.#running = running;
+    this.ownPort = running.address.port;
     this.#balancer = balancer;
     const address = balancer.address() as AddressInfo;
     this.port = address.port;
   }
 
   static async start(config: Config, parts: NodeParts, firstPort: number): Promise<SecondNode> {
-    const running = await startNode({ ...config, nodeId: "node-2", auditFile: null }, parts);
+    const running = await startNode({ ...config, nodeId: "node-2" }, parts);
     const ports = [running.address.port, firstPort];
     const balancer = createServer({ allowHalfOpen: true });
     const second = await new Promise<SecondNode>((resolve) => {

@@ -22,6 +22,11 @@ export function readBusMessage(message: string): Positioned | null {
   return body === null ? null : { body, offset: Number(head["offset"]), epoch: head["epoch"] ?? "" };
 }
 
+/** What a node of another release may have said. */
+export function isOfAnotherVersion(message: string): boolean {
+  return /^[02-9]/.test(message);
+}
+
 /** The body that is kept under such a letter; null when it is none that a node has written. */
 export function bodyOf(letter: unknown, json: unknown): MessageBody | null {
   if (typeof json !== "string" || (letter !== "c" && letter !== "e")) return null;

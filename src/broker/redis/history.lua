@@ -1,9 +1,9 @@
 -- keys: meta, stream
 -- args: run, lineage, sinceOffset, sinceEpoch, limit, size, bytes, historyMs, topicMs, touch
--- Where a topic stands, and the messages behind a position, or the newest without one (an empty sinceEpoch). A limit of 0 asks for the position alone.
+-- Where a topic stands, and the first messages behind a position, or the newest without one (an empty sinceEpoch). A limit of 0 asks for the position alone.
 -- Answers {offset, epoch, recovered, offset of a message, its kind, its body, …}; nothing but the first three unless it was recovered.
 
-local known = redis.call('HMGET', meta, 'lineage', 'generation', 'run', 'offset')
+local known = redis.call('HMGET', meta, 'lineage', 'generation', 'run', 'offset', 'bytes')
 local offset, epoch = tonumber(known[4] or 0)
 
 if not known[1] then
@@ -30,27 +30,40 @@ end
 
 local now = redis.call('TIME')
 local oldest = tonumber(now[1]) * 1000 + math.floor(tonumber(now[2]) / 1000) - tonumber(historyMs)
-local room = tonumber(bytes)
 
-local function isKept(entry)
-  room = room - #(entry[2][4] or '')
-  return tonumber(entry[2][6] or 0) > oldest
+local function isKept(entry) return tonumber(entry[2][6] or 0) > oldest end
+
+-- Of more than may be kept the oldest is no more there for anybody, although it is cut off later. The newest is there whatever its size is.
+local function isWithinBytes(since)
+  local excess = tonumber(known[5] or 0) - tonumber(bytes)
+  local from, count = '-', 64
+  while excess > 0 and offset - since > 1 do
+    local older = redis.call('XRANGE', stream, from, since .. '-0', 'COUNT', count)
+    for _, entry in ipairs(older) do excess = excess - #(entry[2][4] or '') end
+    if #older < count then break end
+    from = '(' .. older[count][1]
+  end
+  return excess <= 0 or offset - since <= 1
 end
 
 local entries = {}
 if sinceEpoch ~= '' then
-  entries = redis.call('XRANGE', stream, '(' .. sinceOffset .. '-0', '+')
-  local isWhole = #entries == offset - tonumber(sinceOffset) and #entries <= tonumber(size)
-  for _, entry in ipairs(entries) do isWhole = isKept(entry) and isWhole end
-  -- The newest is kept whatever its size is.
-  if not isWhole or (room < 0 and #entries > 1) then
+  local since = tonumber(sinceOffset)
+  entries = redis.call('XRANGE', stream, '(' .. sinceOffset .. '-0', '+', 'COUNT', limit)
+  local isWhole = #entries == math.min(limit, offset - since) and offset - since <= tonumber(size)
+  for index, entry in ipairs(entries) do
+    isWhole = isWhole and isKept(entry) and tonumber(string.match(entry[1], '^%d+')) == since + index
+  end
+  if not isWhole or not isWithinBytes(since) then
     answer[3] = 0
     return answer
   end
 else
+  local room = tonumber(bytes)
   local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', math.min(limit, tonumber(size)))
   local count = 0
   for index, entry in ipairs(newest) do
+    room = room - #(entry[2][4] or '')
     if not isKept(entry) or (room < 0 and index > 1) then break end
     count = index
   end

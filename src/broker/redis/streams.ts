@@ -20,6 +20,8 @@ export interface StreamBounds {
 /** How long a topic's offset outlives its last message and its last follower. Afterwards the topic starts again at 1, in another epoch. */
 const TOPIC_TTL_MS = 3_600_000;
 const MESSAGE_ID_TTL_MS = 300_000;
+/** Messages that are read at once: a long history is not to hold up the Redis that all share. */
+const MESSAGES_PER_READ = 128;
 /** How often the script puts off the end of a topic, at most: so much longer than it must it lives. */
 const RENEWED_EVERY_MS = 1_000;
 
@@ -85,6 +87,23 @@ export class Streams {
 
   /** As `Broker.history`; a limit of 0 asks for the position alone. Whoever follows the topic keeps it from ending. Rejects UNAVAILABLE. */
   async read(topic: string, since: Position | null, limit: number, isFollowed: boolean): Promise<History> {
+    if (since === null) return this.#readOnce(topic, since, limit, isFollowed);
+    const first = await this.#readOnce(topic, since, Math.min(limit, MESSAGES_PER_READ), isFollowed);
+    if (!first.recovered) return first;
+    const messages = [...first.messages];
+    const wanted = Math.min(limit, first.offset - since.offset);
+    while (messages.length < wanted) {
+      const reached = { offset: since.offset + messages.length, epoch: since.epoch };
+      const most = Math.min(wanted - messages.length, MESSAGES_PER_READ);
+      const next = await this.#readOnce(topic, reached, most, false);
+      // Another epoch began, or the rest is gone meanwhile.
+      if (!next.recovered) return next;
+      messages.push(...next.messages);
+    }
+    return { ...first, messages };
+  }
+
+  async #readOnce(topic: string, since: Position | null, limit: number, isFollowed: boolean): Promise<History> {
     const link = this.linkOf(topic);
     const { meta, stream } = namesOf(link, topic);
     const { historySize, historyBytes, historyTtlMs } = this.#bounds;
