@@ -14,6 +14,8 @@ export interface Facts {
   /** Of all nodes together, at the end. */
   readonly metrics: ReadonlyMap<string, number>;
   readonly errorOutput: string;
+  /** The log of each node. */
+  readonly logs: readonly string[];
 }
 
 /** Null when it holds, else what is wrong. */
@@ -43,8 +45,10 @@ export const ALWAYS: Readonly<Record<string, Expectation>> = {
 
 export const noFailedHandlers: Expectation = (facts) =>
   none("failed handlers", metric(facts, "handler_failures_total"));
-export const noGaps: Expectation = ({ clients }) => none("joins that could not recover", clients.unrecovered);
-export const someGaps: Expectation = ({ clients }) => atLeast("joins that could not recover", 1, clients.unrecovered);
+export const noGaps: Expectation = ({ clients }) =>
+  none("joins that could not recover", clients.unrecovered) ?? none("gaps on live connections", clients.gaps);
+export const someGaps: Expectation = ({ clients }) =>
+  atLeast("joins that could not recover, and gaps", 1, clients.unrecovered + clients.gaps);
 export const noDuplicates: Expectation = ({ verdict }) => none("duplicates", verdict.duplicates);
 export const noReconnects: Expectation = ({ clients }) => none("connections that ended", clients.closes.length);
 export const someReconnects: Expectation = ({ clients }) => atLeast("connections that ended", 1, clients.closes.length);
@@ -66,8 +70,10 @@ export function backWithin(mostMs: number): Expectation {
 export const drainsTakeNobody: Expectation = ({ drains, clients }) =>
   none(
     "upgrades during a drain",
-    clients.upgrades.filter(({ fromMs, toMs }) =>
-      drains.some(({ unreadyAtMs, endedAtMs }) => fromMs > unreadyAtMs && toMs < endedAtMs),
+    clients.upgrades.filter(({ fromMs, toMs, port }) =>
+      drains.some(
+        ({ ports, unreadyAtMs, endedAtMs }) => ports.includes(port) && fromMs > unreadyAtMs && toMs < endedAtMs,
+      ),
     ).length,
   );
 
