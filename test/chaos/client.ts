@@ -298,7 +298,8 @@ export class ChaosClient implements LinkOwner {
 
   /** What comes next follows a hole. */
   #lost(frame: Fields): void {
-    const membership = this.#placed(frame);
+    // The own topic of a user may have a hole as well; there nothing is sent here.
+    const membership = typeof frame["topic"] === "string" ? undefined : this.#placed(frame);
     if (membership === undefined) return;
     const position = placeOf(frame);
     this.#ports.report.gaps += 1;

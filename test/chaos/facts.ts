@@ -22,6 +22,8 @@ export interface Facts {
 export type Expectation = (facts: Facts) => string | null;
 
 const DRAINING = 1012;
+/** So long after the first connection a fault is the reason for the next ones. */
+const COMING_MS = 2_000;
 
 const metric = ({ metrics }: Facts, name: string): number => metrics.get(`tautline_${name}`) ?? 0;
 
@@ -64,6 +66,27 @@ export function someOf(name: string): Expectation {
 export function backWithin(mostMs: number): Expectation {
   return ({ verdict: { maxBlackoutMs } }) =>
     maxBlackoutMs <= mostMs ? null : `the longest blackout was ${maxBlackoutMs} ms, expected ${mostMs} at most`;
+}
+
+/** Messages that were refused with that code: the fault was one. */
+export function refusedWith(code: string): Expectation {
+  return ({ clients }) => atLeast(`messages refused as ${code}`, 1, clients.errors[code] ?? 0);
+}
+
+/** In the logs of so many nodes at least. */
+export function logsSay(text: string, least: number): Expectation {
+  return ({ logs }) => atLeast(`nodes whose log says ${text}`, least, logs.filter((log) => log.includes(text)).length);
+}
+
+/** Handshakes in any second of the run, but for the first when everybody comes. */
+export function connectsPerSecond(most: number): Expectation {
+  return ({ clients }) => {
+    const [first = 0, ...times] = clients.upgrades.map(({ toMs }) => toMs).toSorted((a, b) => a - b);
+    const later = times.filter((atMs) => atMs > first + COMING_MS);
+    const counts = later.map((atMs, index) => later.slice(index).findIndex((other) => other > atMs + 1_000));
+    const busiest = Math.max(0, ...counts.map((count, index) => (count === -1 ? later.length - index : count)));
+    return busiest <= most ? null : `the busiest second had ${busiest} connections, expected ${most} at most`;
+  };
 }
 
 /** From the first `/ready` that says no until the process is gone. */
