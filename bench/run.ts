@@ -12,6 +12,7 @@ import { writeReport } from "./load/report.ts";
 import { FULL, QUICK, Rig } from "./load/rig.ts";
 import { table, type Row } from "./load/row.ts";
 import { start } from "./load/start.ts";
+import { runOverRedis } from "./redis/run.ts";
 
 const SCENARIOS: Readonly<Record<string, (rig: Rig) => Promise<Row[]>>> = {
   broadcast,
@@ -30,6 +31,7 @@ const { values: options } = parseArgs({
     micro: { type: "boolean", default: false },
     load: { type: "boolean", default: false },
     self: { type: "boolean", default: false },
+    broker: { type: "string", default: "memory" },
   },
 });
 
@@ -62,8 +64,11 @@ async function runMicro(): Promise<void> {
 }
 
 try {
-  if (!options.micro) await runLoad();
-  if (options.micro || (!options.load && !options.quick && options.only === undefined)) await runMicro();
+  if (options.broker !== "memory" && options.broker !== "redis") throw new Error("--broker is memory or redis");
+  if (options.broker === "redis") await runOverRedis(options.quick, options.only);
+  else if (!options.micro) await runLoad();
+  const isWhole = !options.load && !options.quick && options.only === undefined && options.broker === "memory";
+  if (options.micro || isWhole) await runMicro();
 } catch (error) {
   console.error(`bench: ${error instanceof Error ? error.message : "failed"}`);
   process.exitCode = 1;

@@ -49,7 +49,7 @@ export function observe(config: Config, clock: Clock, logTarget: number | string
       busRoundTripS: () => (sharing?.bus().roundTripMs ?? 0) / 1_000,
       commandsInFlight: () => sharing?.bus().commandsInFlight ?? 0,
       reconnects: () => sharing?.bus().reconnects ?? 0,
-      busRejected: () => sharing?.bus().rejected ?? 0,
+      busRejected: () => ({ ...sharing?.bus().rejected }),
       brokerUp: () => hub?.broker.ready ?? false,
       keysReady: () => hub?.authenticator.keysReady ?? false,
       evictedTopics: () => hub?.broker.evictedTopics ?? 0,

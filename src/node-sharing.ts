@@ -17,15 +17,8 @@ import { MemoryPermissions } from "./broker/memory-permissions.ts";
 import { MemoryPresence } from "./broker/memory-presence.ts";
 import { MemoryRevocations } from "./broker/memory-revocations.ts";
 import { MemoryTickets } from "./broker/memory-tickets.ts";
-import { redisAddresses } from "./broker/redis/address.ts";
-import { RedisLink } from "./broker/redis/link.ts";
-import { RedisBroker } from "./broker/redis.ts";
-import { type NodeTimes, RedisNodes } from "./broker/redis-nodes.ts";
-import { RedisPresence } from "./broker/redis-presence.ts";
-import { RedisPermissions } from "./broker/redis-permissions.ts";
-import { RedisRevocations } from "./broker/redis-revocations.ts";
-import { RedisTickets } from "./broker/redis-tickets.ts";
-import { type Config, configured } from "./config.ts";
+import type { NodeTimes } from "./broker/redis-nodes.ts";
+import type { Config } from "./config.ts";
 import type { Clock } from "./observe/clock.ts";
 import type { Log } from "./observe/log.ts";
 
@@ -50,10 +43,15 @@ export interface BusState {
   readonly commandsInFlight: number;
   readonly reconnects: number;
   /** Messages and entries of others that were none. */
-  readonly rejected: number;
+  readonly rejected: Rejected;
 }
 
-interface SharingPorts {
+/** What was skipped, by where it stood; nothing of it where nodes do not share. */
+export type Rejected = Readonly<
+  Partial<Record<"message" | "stream" | "presence" | "node" | "register" | "oversized", number>>
+>;
+
+export interface SharingPorts {
   readonly clock: Clock;
   readonly log: Log;
   readonly deliver: Deliver;
@@ -69,11 +67,14 @@ interface SharingPorts {
   readonly onPermissionsChanged: (changed: readonly ChangedElsewhere[]) => void;
 }
 
-const NO_BUS: BusState = { roundTripMs: 0, commandsInFlight: 0, reconnects: 0, rejected: 0 };
+const NO_BUS: BusState = { roundTripMs: 0, commandsInFlight: 0, reconnects: 0, rejected: {} };
 
-/** Throws `ConfigError`. */
-export function sharingOf(config: Config, ports: SharingPorts): Sharing {
-  return config.brokerUrl === "memory://" ? alone(config, ports) : overRedis(config, ports);
+/** Rejects `ConfigError`. */
+export async function sharingOf(config: Config, ports: SharingPorts): Promise<Sharing> {
+  if (config.brokerUrl === "memory://") return alone(config, ports);
+  // The library of Redis takes as long to load as all else together: a node that is alone starts without it.
+  const { overRedis } = await import("./node-redis.ts");
+  return overRedis(config, ports);
 }
 
 function alone(config: Config, { clock, deliver }: SharingPorts): Sharing {
@@ -88,69 +89,5 @@ function alone(config: Config, { clock, deliver }: SharingPorts): Sharing {
     permissions: new MemoryPermissions(clock),
     start: () => Promise.resolve(),
     stop: () => broker.stop(),
-  };
-}
-
-/** Topics are spread over all addresses; what belongs to no topic is kept on the first. */
-function overRedis(config: Config, ports: SharingPorts): Sharing {
-  const { clock, log, lose, report, nodeTimes, presence: listener } = ports;
-  const addresses = configured(() => {
-    const known = redisAddresses(config.brokerUrl);
-    if (known === null) throw new Error("BROKER_URL must be memory:// or addresses such as redis://host:6379/0");
-    return known;
-  });
-  const links = addresses.map(
-    (address) =>
-      new RedisLink({
-        address,
-        clock,
-        report: ({ up, ...about }) => log[up ? "info" : "warn"]({ up, ...about }, "broker"),
-      }),
-  );
-  const [link] = links;
-  if (link === undefined) throw new Error("BROKER_URL names no Redis");
-  const shared = {
-    ...{ link, clock, nodeId: config.nodeId },
-    report: (fields: Readonly<Record<string, string | number>>) => log.warn(fields, "what nodes share"),
-  };
-  const revocations = new RedisRevocations({ ...shared, onRevoked: ports.onRevoked });
-  const permissions = new RedisPermissions({ ...shared, onChanged: ports.onPermissionsChanged });
-  const broker = new RedisBroker(config, {
-    ...{ links, clock, lose },
-    deliver(topic, message) {
-      ports.wake();
-      ports.deliver(topic, message);
-    },
-  });
-  const warn = (fields: object, message: string): void => log.warn(fields, message);
-  const nodes = new RedisNodes(config.nodeId, link, { clock, warn, report }, nodeTimes);
-  const presence = new RedisPresence({ links, nodes, clock, listener });
-  return {
-    broker,
-    tickets: new RedisTickets(shared),
-    ...{ revocations, permissions, nodes, presence },
-    bus: () => busStateOf(links, nodes.rejected + presence.rejected + broker.foreignMessages),
-    async start() {
-      await nodes.prepare();
-      await Promise.all(links.map((each) => each.start()));
-      await Promise.all([revocations.start(), permissions.start()]);
-      await nodes.start();
-    },
-    async stop() {
-      await presence.stop();
-      await nodes.stop();
-      await broker.stop();
-      for (const each of links) each.stop();
-    },
-  };
-}
-
-function busStateOf(links: readonly RedisLink[], rejected: number): BusState {
-  const sum = (read: (link: RedisLink) => number): number => links.reduce((total, link) => total + read(link), 0);
-  return {
-    roundTripMs: Math.max(...links.map((link) => link.roundTripMs)),
-    commandsInFlight: sum((link) => link.inFlight),
-    reconnects: sum((link) => link.reconnects),
-    rejected: rejected + sum((link) => link.oversized),
   };
 }

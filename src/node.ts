@@ -65,7 +65,7 @@ export async function startNode(config: Config, parts: NodeParts = {}): Promise<
   const addresses = configured(() => new Addresses(config, (peer) => log.warn({ peer }, UNNAMED_PROXY)));
   const accounts = config.accounts === "off" ? null : await openStore(config, clock);
   const embedding = parts.application?.({ config, clock, report }) ?? BY_ITSELF;
-  const sharing = sharingOf(config, {
+  const sharing = await sharingOf(config, {
     ...{ clock, log, report, nodeTimes: parts.nodeTimes ?? {} },
     deliver: (topic, message) => hub.deliver(topic, message),
     lose: (topic, position) => hub.lose(topic, position),

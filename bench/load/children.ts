@@ -25,12 +25,16 @@ process.on("exit", () => {
 process.on("SIGINT", () => process.exit(130));
 process.on("SIGTERM", () => process.exit(143));
 
-function pinned(core: number, ...script: string[]): string[] {
-  const command = [process.execPath, ...script];
-  return isPinned ? ["taskset", "-c", String(core), ...command] : command;
+export function pinned(core: number, command: readonly string[]): string[] {
+  return isPinned ? ["taskset", "-c", String(core), ...command] : [...command];
 }
 
-async function kill(child: Subprocess): Promise<void> {
+/** Ends with the benchmark at the latest. */
+export function keep(child: Subprocess): void {
+  running.add(child);
+}
+
+export async function kill(child: Subprocess): Promise<void> {
   child.kill("SIGKILL");
   await child.exited;
   running.delete(child);
@@ -53,7 +57,7 @@ export async function startServer(script: string, env: Readonly<Record<string, s
   const log = Bun.file(join(scratch, `${++started}.log`));
   const errors = Bun.file(join(scratch, `${started}.err`));
   const startMs = performance.now();
-  const child = Bun.spawn(pinned(0, "--preload", COLLECT, script), {
+  const child = Bun.spawn(pinned(0, [process.execPath, "--preload", COLLECT, script]), {
     env: { PATH: process.env["PATH"] ?? "", ...env },
     stdin: "ignore",
     stdout: log,
@@ -80,7 +84,7 @@ export class Generator {
   #answer: ((report: Report) => void) | null = null;
 
   constructor() {
-    this.#child = Bun.spawn(pinned(1, join(import.meta.dir, "generator.ts")), {
+    this.#child = Bun.spawn(pinned(1, [process.execPath, join(import.meta.dir, "generator.ts")]), {
       env: { PATH: process.env["PATH"] ?? "" },
       stdin: "ignore",
       stdout: "inherit",

@@ -17,6 +17,7 @@ const POLL_MS = 5;
 export interface Mark {
   readonly atMs: number;
   readonly serverCpuMs: number;
+  readonly brokerCpuMs: number;
   readonly generatorCpuMs: number;
   readonly deliveries: number;
   readonly messages: number;
@@ -28,7 +29,8 @@ export class Fleet implements LinkOwner {
   #links: Link[] = [];
   /** Those whose connections were cut, until they are back. */
   #cut: Link[] = [];
-  #serverPid = 0;
+  readonly #serverPids = new Set<number>();
+  #brokerPid = 0;
   /** How often a connection became what it was to be: greeted, or a member. */
   #opened = 0;
   #upgradedAtMs = 0;
@@ -65,9 +67,10 @@ export class Fleet implements LinkOwner {
   async open(order: OpenOrder): Promise<OpenReport> {
     const first = this.#links.length;
     if (first + order.users > MAX_LINKS) throw new Error(`at most ${MAX_LINKS} connections per process`);
-    this.#serverPid = order.serverPid;
+    this.#serverPids.add(order.serverPid);
+    this.#brokerPid = order.brokerPid;
     // Signing is the generator's work: done before the server's time is taken.
-    const links = Array.from({ length: order.users }, (_, i) => this.#plan(order, first + i));
+    const links = Array.from({ length: order.users }, (_, i) => this.#plan(order, first, i));
     const start = this.mark();
     await this.#connect(links, order.port, OPENING_AT_ONCE);
     await Bun.sleep(order.settleMs);
@@ -150,12 +153,16 @@ export class Fleet implements LinkOwner {
     this.#openNext = () => {};
   }
 
-  #plan(order: OpenOrder, index: number): Link {
+  #plan(order: OpenOrder, first: number, serial: number): Link {
     const dialect = DIALECTS[order.dialect];
-    const room = order.usersPerRoom === 0 ? -1 : Math.floor(index / order.usersPerRoom);
-    const member = index % order.usersPerRoom;
+    const { share } = order;
+    const index = first + serial;
+    const place = share === null ? index : serial;
+    const room = order.usersPerRoom === 0 ? -1 : Math.floor(place / order.usersPerRoom);
+    const member = place % order.usersPerRoom;
     const name = room === -1 ? null : roomName(room);
-    const isSender = name !== null && order.inFlight > 0 && member === 0;
+    const isSender =
+      name !== null && order.inFlight > 0 && member === 0 && (share === null || room % share.of === share.at);
     const msgpack = order.isMixed && member % 2 === 1;
     return new Link(this, {
       request: dialect.request({ ...order, user: userName(index), room: name, msgpack }),
@@ -180,7 +187,8 @@ export class Fleet implements LinkOwner {
     }
     return {
       atMs: performance.now(),
-      serverCpuMs: cpuMs(this.#serverPid),
+      serverCpuMs: [...this.#serverPids].reduce((sum, pid) => sum + cpuMs(pid), 0),
+      brokerCpuMs: this.#brokerPid === 0 ? 0 : cpuMs(this.#brokerPid),
       generatorCpuMs: (own.user + own.system) / 1000,
       deliveries,
       messages,
@@ -213,5 +221,6 @@ export function usageSince(start: Mark, end: Mark): Usage {
     elapsedMs: end.atMs - start.atMs,
     serverCpuMs: end.serverCpuMs - start.serverCpuMs,
     generatorCpuMs: end.generatorCpuMs - start.generatorCpuMs,
+    brokerCpuMs: end.brokerCpuMs - start.brokerCpuMs,
   };
 }

@@ -2,6 +2,7 @@
 import { arrive } from "./arrivals.ts";
 import { Fleet } from "./fleet.ts";
 import { parseOrder, type Order, type Report } from "./orders.ts";
+import { pace } from "./pace.ts";
 import { broadcast, publish } from "./traffic.ts";
 
 const fleet = new Fleet();
@@ -12,6 +13,8 @@ async function carryOut(order: Order): Promise<Report> {
       return fleet.open(order);
     case "broadcast":
       return broadcast(fleet, order.warmupMs, order.measureMs);
+    case "pace":
+      return pace(fleet, order);
     case "reconnect":
       return fleet.reconnect(order);
     case "arrive":

@@ -38,6 +38,8 @@ export class Link implements FrameEvents {
   /** How many messages it may have sent in the end. */
   quota = 0;
   isClosing = false;
+  /** Called when messages have arrived. */
+  onArrival: (() => void) | null = null;
   /** Where it stood in its room when it joined. */
   position: Position | null = null;
   readonly #owner: LinkOwner;
@@ -65,6 +67,7 @@ export class Link implements FrameEvents {
   receive(chunk: Uint8Array): void {
     if (this.#head !== null) return this.#readHead(chunk);
     this.stream.read(chunk);
+    this.onArrival?.();
     if (this.sent < this.quota) this.pump();
   }
 

@@ -19,12 +19,17 @@ const orderSchema = v.variant("do", [
     secret: v.string(),
     jti: v.string(),
     issuedAtS: count,
+    /** Of nodes that share every room: rooms count from 0 on each, and every `of`-th has its sender here. */
+    share: v.nullable(v.object({ at: count, of: count })),
+    /** The Redis behind the server; 0: none. */
+    brokerPid: count,
     /** How long the server's CPU is watched after the last one is open. */
     settleMs: count,
   }),
   /** Waits until no presence frame came for so long. */
   v.object({ do: v.literal("quiet"), forMs: count }),
   v.object({ do: v.literal("broadcast"), warmupMs: count, measureMs: count }),
+  v.object({ do: v.literal("pace"), perSecond: count, warmupMs: count, measureMs: count }),
   /** So many messages from each sender, until everybody has them. */
   v.object({ do: v.literal("publish"), messages: count }),
   /** Everyone but the senders loses the connection. */
@@ -37,13 +42,27 @@ const orderSchema = v.variant("do", [
 ]);
 export type Order = v.InferOutput<typeof orderSchema>;
 export type OpenOrder = Extract<Order, { do: "open" }>;
+export type PaceOrder = Extract<Order, { do: "pace" }>;
 export type ReconnectOrder = Extract<Order, { do: "reconnect" }>;
 
-const usageEntries = { elapsedMs: v.number(), serverCpuMs: v.number(), generatorCpuMs: v.number() };
+const usageEntries = {
+  ...{ elapsedMs: v.number(), serverCpuMs: v.number(), generatorCpuMs: v.number(), brokerCpuMs: v.number() },
+};
 const reportSchema = v.variant("done", [
   v.object({ done: v.literal("open"), ...usageEntries, opened: count }),
   v.object({ done: v.literal("quiet") }),
   v.object({ done: v.literal("broadcast"), ...usageEntries, deliveries: count, messages: count, bytes: count }),
+  /** `latestMs`: how far a message was sent behind the schedule. */
+  v.object({
+    done: v.literal("pace"),
+    ...usageEntries,
+    messages: count,
+    deliveries: count,
+    latencies: count,
+    p50Ms: v.number(),
+    p99Ms: v.number(),
+    latestMs: v.number(),
+  }),
   v.object({ done: v.literal("publish") }),
   v.object({ done: v.literal("cut") }),
   /** `upgradedMs`: from the first connect to the last 101. */
@@ -65,6 +84,7 @@ const reportSchema = v.variant("done", [
 export type Report = v.InferOutput<typeof reportSchema>;
 export type OpenReport = Extract<Report, { done: "open" }>;
 export type BroadcastReport = Extract<Report, { done: "broadcast" }>;
+export type PaceReport = Extract<Report, { done: "pace" }>;
 export type ReconnectReport = Extract<Report, { done: "reconnect" }>;
 export type ArriveReport = Extract<Report, { done: "arrive" }>;
 
@@ -73,6 +93,8 @@ export interface Usage {
   readonly elapsedMs: number;
   readonly serverCpuMs: number;
   readonly generatorCpuMs: number;
+  /** 0 without a Redis. */
+  readonly brokerCpuMs: number;
 }
 
 export const parseOrder = (message: unknown): Order => v.parse(orderSchema, message);

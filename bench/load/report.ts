@@ -15,6 +15,19 @@ function git(...args: readonly string[]): string {
 
 /** Everything needed to judge the table later; returns the file's name within `bench/results`. */
 export function writeReport(plan: Plan, samples: Samples, rows: readonly Row[]): string {
+  return write("", {
+    plan,
+    frameBytes: {
+      connected: Buffer.byteLength(samples.connected),
+      broadcast: Buffer.byteLength(samples.broadcast),
+      acknowledgement: Buffer.byteLength(samples.acknowledgement),
+    },
+    rows: rows.map((row) => ({ ...row, isMet: isMet(row) })),
+  });
+}
+
+/** The same for any run; its file's name begins with the kind of run. */
+export function write(kind: string, figures: object): string {
   mkdirSync(RESULTS, { recursive: true });
   const time = new Date().toISOString();
   const report = {
@@ -29,15 +42,9 @@ export function writeReport(plan: Plan, samples: Samples, rows: readonly Row[]):
       platform: process.platform,
       isPinned,
     },
-    plan,
-    frameBytes: {
-      connected: Buffer.byteLength(samples.connected),
-      broadcast: Buffer.byteLength(samples.broadcast),
-      acknowledgement: Buffer.byteLength(samples.acknowledgement),
-    },
-    rows: rows.map((row) => ({ ...row, isMet: isMet(row) })),
+    ...figures,
   };
-  const name = `${time.replaceAll(/[:.]/g, "-")}.json`;
+  const name = `${kind}${time.replaceAll(/[:.]/g, "-")}.json`;
   writeFileSync(join(RESULTS, name), `${JSON.stringify(report, null, 2)}\n`);
   return name;
 }

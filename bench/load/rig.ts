@@ -66,11 +66,13 @@ export interface Side {
   readonly server: Server;
   readonly generator: Generator;
   readonly dialect: DialectName;
+  /** The Redis behind the server; 0: none. */
+  readonly brokerPid: number;
   stop(): Promise<void>;
 }
 
 type OpenChoice = Pick<OpenOrder, "users" | "usersPerRoom" | "inFlight"> &
-  Partial<Pick<OpenOrder, "isMixed" | "jti" | "settleMs">>;
+  Partial<Pick<OpenOrder, "isMixed" | "jti" | "settleMs" | "share">>;
 
 /** The settings that this load exceeds by its nature are raised; everything else is as it ships. */
 const RAISED = {
@@ -103,7 +105,8 @@ export class Rig {
     return this.isSelfCheck ? "bare (as subject)" : "tautline";
   }
 
-  async startSubject(): Promise<Server> {
+  /** `settings` are those that a scenario adds. */
+  async startSubject(settings: Readonly<Record<string, string>> = {}): Promise<Server> {
     if (this.isSelfCheck) return this.#startBare("bare");
     const serial = ++this.#started;
     return startServer(join(this.#root, "src", "main.ts"), {
@@ -115,6 +118,7 @@ export class Rig {
       METRICS_TOKEN: this.#metricsToken,
       AUDIT_FILE: join(scratch, `${serial}.audit`),
       DATABASE_URL: `sqlite://${join(scratch, `${serial}.db`)}`,
+      ...settings,
     });
   }
 
@@ -134,7 +138,7 @@ export class Rig {
   anonymous(subject: Side): Side {
     const dialect = this.isSelfCheck ? "bare" : "tautline-anonymous";
     const generator = new Generator();
-    return { server: subject.server, generator, dialect, stop: () => generator.stop() };
+    return { server: subject.server, generator, dialect, brokerPid: 0, stop: () => generator.stop() };
   }
 
   open(side: Side, choice: OpenChoice): Promise<OpenReport> {
@@ -148,6 +152,8 @@ export class Rig {
       issuedAtS: this.#issuedAtS,
       settleMs: 0,
       isMixed: false,
+      share: null,
+      brokerPid: side.brokerPid,
       ...choice,
     });
   }
@@ -169,6 +175,7 @@ export class Rig {
       server,
       generator,
       dialect,
+      brokerPid: 0,
       stop: async () => {
         await generator.stop();
         await server.stop();

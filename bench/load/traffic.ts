@@ -31,7 +31,7 @@ export async function publish(fleet: Fleet, messages: number): Promise<void> {
   await delivered(fleet);
 }
 
-function sendersOf(fleet: Fleet): readonly Link[] {
+export function sendersOf(fleet: Fleet): readonly Link[] {
   return fleet.links.filter((link) => link.isSender);
 }
 
@@ -41,7 +41,7 @@ function send(sender: Link, quota: number): void {
 }
 
 /** A room has no other messages than its sender's, so each member must have got as many as were sent since it joined. */
-async function delivered(fleet: Fleet): Promise<void> {
+export async function delivered(fleet: Fleet): Promise<void> {
   const senders = sendersOf(fleet);
   const isWhole = (link: Link, sent: number): boolean =>
     link.stream.broadcasts === sent - (link.position?.offset ?? 0) &&

@@ -7,6 +7,8 @@ import * as v from "valibot";
 
 const Order = v.variant("do", [
   v.object({ do: v.literal("measure"), collects: v.boolean() }),
+  v.object({ do: v.literal("shrink") }),
+  v.object({ do: v.literal("leak"), bytes: v.number() }),
   v.object({ do: v.literal("advance"), byMs: v.number() }),
 ]);
 
@@ -16,27 +18,64 @@ let aheadMs = 0;
 Date.now = () => wall() + aheadMs;
 performance.now = () => monotonic() + aheadMs;
 
-async function answer(order: v.InferOutput<typeof Order>): Promise<void> {
-  if (order.do === "advance") {
-    aheadMs += order.byMs;
-    process.send?.({ aheadMs });
-    return;
+/** What a planted leak holds. */
+const leaked: number[][] = [];
+/** What finalizers let go of is garbage only in the next collection, and so is what was on the stack. */
+const COLLECTIONS = 4;
+
+function afterThis(): Promise<void> {
+  return new Promise<void>((resolve) => void setImmediate(resolve));
+}
+
+async function collect(): Promise<void> {
+  Bun.gc(true);
+  await afterThis();
+  Bun.gc(true);
+}
+
+/** Drops all compiled code, which comes and goes by its own clock, and gives the allocator's pages back. Bun does it once no script runs. */
+async function shrink(): Promise<void> {
+  for (let done = 0; done < COLLECTIONS; done += 1) {
+    Bun.shrink();
+    await afterThis();
+    await collect();
   }
-  if (order.collects) {
-    Bun.gc(true);
-    // What finalizers let go of is garbage only then.
-    await new Promise<void>((resolve) => void setImmediate(resolve));
-    Bun.gc(true);
-  }
+}
+
+function measure(): object {
   const { heapSize, objectCount, objectTypeCounts, protectedObjectTypeCounts } = heapStats();
-  process.send?.({
+  return {
     residentBytes: process.memoryUsage.rss(),
     heapBytes: heapSize,
     objects: objectCount,
     // A timer that has not fired yet is protected from the collector.
     timers: protectedObjectTypeCounts["Timeout"] ?? 0,
     types: objectTypeCounts,
-  });
+  };
+}
+
+/** Numbers of so many bytes altogether. */
+function leak(bytes: number): void {
+  leaked.push(Array.from({ length: Math.ceil(bytes / Float64Array.BYTES_PER_ELEMENT) }, (_, n) => n + 0.5));
+}
+
+async function answer(order: v.InferOutput<typeof Order>): Promise<void> {
+  switch (order.do) {
+    case "advance":
+      aheadMs += order.byMs;
+      break;
+    case "shrink":
+      await shrink();
+      break;
+    case "leak":
+      leak(order.bytes);
+      break;
+    case "measure":
+      if (order.collects) await collect();
+      process.send?.(measure());
+      return;
+  }
+  process.send?.({ aheadMs });
 }
 
 process.on("message", (message: unknown) => void answer(v.parse(Order, message)));

@@ -38,6 +38,7 @@ export function writeSoak(folder: string, result: SoakResult, findings: readonly
     ...{ plan, findings, visits, unexpected, counters },
     residentBytes: { start: start.residentBytes, end: end.residentBytes },
     heapBytes: { start: start.heapBytes, end: end.heapBytes },
+    heapWithCodeBytes: { start: start.heapWithCodeBytes, end: end.heapWithCodeBytes },
     objects: changesOf(start.types, end.types),
   };
   const json = join(folder, "soak.json");

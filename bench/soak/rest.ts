@@ -8,6 +8,8 @@ export interface Rest {
   readonly sample: Sample;
   readonly residentBytes: readonly number[];
   readonly heapBytes: readonly number[];
+  /** Behind a collection, before compiled code was dropped. For reading: how much is compiled depends on what ran last. */
+  readonly heapWithCodeBytes: number;
   /** Objects on the heap by type. */
   readonly types: Readonly<Record<string, number>>;
 }
@@ -16,8 +18,8 @@ export interface RestPlan {
   /** So many topics that have ended are remembered at both ends: what is kept by number must be as much before as after. Null: as many as there are. */
   readonly endedTopics: number | null;
   /**
-   * How many looks at the memory, a second apart, each behind a collection: the median of the last seven counts. Compiled code that is not run is
-   * dropped after some collections, and the allocator gives pages back bit by bit, so both ends need as many.
+   * How many looks at the memory, a second apart, each without compiled code and behind a collection: the median of the last seven counts.
+   * The allocator gives pages back bit by bit, so both ends need as many.
    */
   readonly looks: number;
 }
@@ -50,8 +52,10 @@ export async function restOf(
     await publishTo(subject, endedTopics - ended + (ended > endedTopics ? MAX_ENDED_TOPICS : 0));
     await endAll(subject);
   }
+  const { heapBytes: heapWithCodeBytes } = await subject.inside(true);
   const looks: Sample[] = [];
   for (let look = 0; look < count; look += 1) {
+    await subject.shrink();
     await Bun.sleep(LOOK_INTERVAL_MS);
     looks.push(await subject.sample(atMs(), true));
   }
@@ -65,7 +69,7 @@ export async function restOf(
     heapBytes: median(heapBytes.slice(-COUNTED_LOOKS)),
   };
   const { types } = await subject.inside(true);
-  return { sample, residentBytes, heapBytes, types };
+  return { sample, residentBytes, heapBytes, heapWithCodeBytes, types };
 }
 
 /** Puts the clocks forward and waits until the sweeps are through. The topics that have ended, as far as they are remembered. */

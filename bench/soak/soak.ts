@@ -10,6 +10,8 @@ export interface SoakPlan extends RestPlan {
   readonly visitsPerSecond: number;
   readonly sampleIntervalMs: number;
   readonly seed: number;
+  /** A planted leak: the node keeps so many bytes for each visit that was due. 0: none. */
+  readonly leakBytes: number;
 }
 
 export interface SoakResult {
@@ -48,9 +50,15 @@ export async function soak(plan: SoakPlan, say: (line: string) => void): Promise
     const atMs = (): number => Math.round(performance.now() - startedMs);
     const samples: Sample[] = [start.sample];
     const visitors = new Visitors(subject, plan.visitsPerSecond, plan.seed);
+    let leakedBytes = 0;
     while (atMs() < plan.churnMs) {
       await Bun.sleep(Math.min(plan.sampleIntervalMs, plan.churnMs - atMs()));
       samples.push(await subject.sample(atMs(), false));
+      if (plan.leakBytes > 0) {
+        const dueBytes = Math.floor((atMs() / 1_000) * plan.visitsPerSecond) * plan.leakBytes;
+        await subject.leak(dueBytes - leakedBytes);
+        leakedBytes = dueBytes;
+      }
     }
     const { visits, unexpected } = await visitors.end();
     say("rest …");

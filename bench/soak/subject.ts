@@ -33,7 +33,7 @@ const SETTINGS = {
   OVERLOAD_DELAY_MS: "60000",
 };
 
-const Advanced = v.object({ aheadMs: v.number() });
+const Done = v.object({ aheadMs: v.number() });
 
 /** The node that is soaked: a process of its own, as it ships. */
 export class Subject {
@@ -124,8 +124,18 @@ export class Subject {
 
   /** Puts both clocks of the node forward: whatever ends within that time has ended. */
   async advance(byMs: number): Promise<void> {
-    const { aheadMs } = await this.#order({ do: "advance", byMs }, Advanced);
+    const { aheadMs } = await this.#order({ do: "advance", byMs }, Done);
     this.aheadMs = aheadMs;
+  }
+
+  /** Without compiled code and without pages that the allocator only keeps. */
+  async shrink(): Promise<void> {
+    await this.#order({ do: "shrink" }, Done);
+  }
+
+  /** Makes it hold so many bytes more, for ever: a soak has to find them. */
+  async leak(bytes: number): Promise<void> {
+    await this.#order({ do: "leak", bytes }, Done);
   }
 
   async stop(): Promise<void> {

@@ -161,6 +161,8 @@ export class RedisNodes implements Nodes {
     if (this.#wasCutOff) this.#aheadMs = null;
     if (leases.flag || this.#wasCutOff) this.#tell(this.#onCome, this.self);
     this.#wasCutOff = false;
+    // Its lease was there: with it Redis has lost those of others, who are about to take theirs again.
+    if (leases.flag) this.#roster.returned(this.#ports.clock.monotonic());
     this.#read(leases);
   }
 
@@ -172,6 +174,10 @@ export class RedisNodes implements Nodes {
   #read({ nowMs, ends, bad }: Leases): void {
     this.#rejected += bad;
     const readAtMs = this.#ports.clock.monotonic();
+    if (!ends.has(this.self)) {
+      this.#roster.returned(readAtMs);
+      this.#renew();
+    }
     // What came late makes Redis seem behind, never ahead.
     this.#aheadMs = Math.max(this.#aheadMs ?? Number.NEGATIVE_INFINITY, nowMs - readAtMs);
     const { come, gone, renewed } = this.#roster.read(ends, readAtMs);

@@ -62,6 +62,11 @@ export class RedisPermissions implements PermissionStore, Copy<ChangedElsewhere>
     return this.#register.ready;
   }
 
+  /** Entries that no node has made. */
+  get rejected(): number {
+    return this.#register.skipped;
+  }
+
   start(): Promise<void> {
     return this.#register.start();
   }

@@ -49,6 +49,11 @@ export class RedisRevocations implements RevocationStore, Copy<RevokedElsewhere>
     return this.#register.ready;
   }
 
+  /** Entries that no node has made. */
+  get rejected(): number {
+    return this.#register.skipped;
+  }
+
   start(): Promise<void> {
     return this.#register.start();
   }

@@ -56,9 +56,14 @@ export class RedisBroker implements Broker {
     return this.#links.every(({ isUp }) => isUp);
   }
 
-  /** Messages on the bus or in a stream that no node has written: none of them went to anybody. */
+  /** Messages on the bus that no node has written: none of them went to anybody. */
   get foreignMessages(): number {
-    return this.#foreignMessages + this.#streams.foreignMessages;
+    return this.#foreignMessages;
+  }
+
+  /** The same in streams, each as often as it was read. */
+  get foreignEntries(): number {
+    return this.#streams.foreignMessages;
   }
 
   /** The topics that this node follows; everything else is in Redis. */
@@ -83,7 +88,7 @@ export class RedisBroker implements Broker {
 
   async enter<T>(entrances: readonly Entrance[], use: (histories: readonly History[]) => T | Promise<T>): Promise<T> {
     const entering = entrances.map((entrance) => ({ entrance, followed: this.#hold(entrance.topic) }));
-    for (const { followed } of entering) followed.beginReading();
+    const readers = entering.map(({ followed }) => followed.beginReading());
     try {
       for (let reads = 0; reads < MAX_READS; reads += 1) {
         const read = await this.#inTime(Promise.all(entering.map((each) => this.#missed(each))));
@@ -93,8 +98,9 @@ export class RedisBroker implements Broker {
       }
       throw new ProtocolError("UNAVAILABLE");
     } finally {
-      for (const { followed } of entering) {
-        followed.endReading();
+      for (const [index, { followed }] of entering.entries()) {
+        const reader = readers[index];
+        if (reader !== undefined) followed.endReading(reader);
         this.unfollow(followed.topic);
       }
     }

@@ -66,8 +66,9 @@ function subscribe(
     });
   if (token === undefined) return join();
   const grant = grantBy(auth, session, token, topic);
+  const restored = (before: Granted): Granted => (session.topics.has(topic) ? before : undefined);
   const joinWith = (known: Granted): void | Promise<void> =>
-    known === undefined ? join() : joinWithGrant(session, topic, known, () => session.topics.has(topic), join);
+    known === undefined ? join() : joinWithGrant(session, topic, known, restored, join);
   return grant instanceof Promise ? grant.then(joinWith) : joinWith(grant);
 }
 

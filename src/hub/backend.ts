@@ -7,10 +7,11 @@ import type { Connection } from "./connection.ts";
 import { asProtocolError } from "./errors.ts";
 import { dropGrants, Grants } from "./grants.ts";
 import type { Hub } from "./hub.ts";
-import { joinTopic } from "./join.ts";
+import { type Join, joinTopic } from "./join.ts";
 import { removeFromTopic } from "./membership.ts";
 import { type Published, publishEvent } from "./publishing.ts";
 import { USER_TOPIC } from "./session.ts";
+import { isJoining, whileWaiting, withdrawJoins } from "./waiting-joins.ts";
 
 /** What the application's backend says; whoever receives it sees no `from`. */
 export interface BackendEvent {
@@ -42,7 +43,7 @@ export interface Following {
 export interface Subscribed {
   /** Connections that are members now. */
   readonly subscribed: number;
-  /** Those that have as many topics as they may. */
+  /** Those that have as many topics as they may, and those that have ended or were taken out meanwhile. */
   readonly skipped: number;
 }
 
@@ -57,6 +58,9 @@ export interface Disconnection {
 
 /** An application may name as many as it likes: others get their turn in between. */
 const USERS_PER_TURN = 256;
+
+/** FORBIDDEN: it was taken out before it was in. */
+const SKIPPED: ReadonlySet<string> = new Set(["TOPIC_LIMIT", "FORBIDDEN"]);
 
 const FOLLOWERS_TOPIC = "followers:";
 
@@ -150,7 +154,8 @@ export class Backend {
   /** Ends the user's connections, and says how many those were. Throws BAD_REQUEST for a code that is not the application's to choose. */
   disconnect(userId: string, { code = 4003, reason, except = [] }: Disconnection, actor: Actor): number {
     if (!isChosenCloseCode(code)) throw new ProtocolError("BAD_REQUEST");
-    const ending = this.#connectionsOf(userId).filter(({ id }) => !except.includes(id));
+    const connections = [...this.#connectionsOf(userId), ...this.#enteringOf(userId)];
+    const ending = connections.filter(({ id }) => !except.includes(id));
     for (const connection of ending) this.#end(connection, code, reason);
     if (ending.length > 0) {
       const about = { ofUser: userId, connections: ending.length, closeCode: code };
@@ -193,18 +198,21 @@ export class Backend {
       return true;
     }
     try {
-      const joining = joinTopic(this.#hub, connection, principal, {
+      const join: Join = {
         topic,
         id: undefined,
         recover: undefined,
         answer: (joined): ServerFrame => ({ type: "subscribed", ...placeOf(topic), ...joined }),
-      });
+        isUnasked: true,
+      };
+      const joining = whileWaiting(connection, join, () => joinTopic(this.#hub, connection, principal, join));
       // At once, before anybody could look whether it may stay.
       grant();
       await joining;
     } catch (error) {
-      if (this.#hub.joinedRoom(connection, topic) === undefined) dropGrants(connection, topic);
-      if (error instanceof ProtocolError && error.code === "TOPIC_LIMIT") return false;
+      const isMember = this.#hub.joinedRoom(connection, topic) !== undefined;
+      if (!isMember && !isJoining(connection, topic)) dropGrants(connection, topic);
+      if (error instanceof ProtocolError && SKIPPED.has(error.code)) return false;
       throw error;
     }
     return connection.state === "open";
@@ -214,10 +222,20 @@ export class Backend {
   unsubscribe(userId: string, topic: string): number {
     let left = 0;
     for (const connection of this.#connectionsOf(userId)) {
+      withdrawJoins(connection, topic);
       dropGrants(connection, topic);
       if (removeFromTopic(this.#hub, connection, topic, "REVOKED")) left += 1;
     }
     return left;
+  }
+
+  /** Those that are known to be the user's and wait to be greeted. There are few moments in which there are any. */
+  #enteringOf(userId: string): Connection[] {
+    const user = this.#hub.users.get(userId);
+    if (user === undefined || user.admitted === user.connections.length) return [];
+    return [...this.#hub.connections].filter(
+      (connection) => connection.user === user && connection.state !== "gone" && !user.connections.includes(connection),
+    );
   }
 
   /** A copy: ending one of them changes the list. */

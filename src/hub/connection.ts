@@ -11,6 +11,7 @@ import type { Echo } from "./parameters.ts";
 import type { Room } from "./rooms.ts";
 import type { User } from "./users.ts";
 import type { Verdicts } from "./verdicts.ts";
+import type { Withdrawable } from "./waiting-joins.ts";
 
 /** A refusal, and whose connection it would have been where that is known. */
 interface Doom {
@@ -75,6 +76,7 @@ export class Connection {
   /** Kept until the audit has recorded it. */
   userAgent: string | null;
   readonly rooms: Room[] = [];
+  joining: Set<Withdrawable> | null = null;
   openedAtMs = 0;
   /** What its time to authenticate is counted from: when it was opened, less the pauses of the process. */
   pendingSinceMs = 0;

@@ -102,18 +102,18 @@ interface Grantee {
   grants: Grants | null;
 }
 
-/** Joins with what a second token grants. A join that fails leaves nothing granted but what was before, where that is in use. */
+/** Joins with what a second token grants. After a join that fails `restored` says what of the grant before still holds. */
 export function joinWithGrant(
   grantee: Grantee,
   topic: string,
   grant: TokenGrant,
-  isMember: () => boolean,
+  restored: (before: TokenGrant | undefined) => TokenGrant | undefined,
   join: () => void | Promise<void>,
 ): void | Promise<void> {
   const grants = (grantee.grants ??= new Grants());
   const before = grants.setByToken(topic, grant);
   const undo = (error: unknown): never => {
-    grants.setByToken(topic, isMember() ? before : undefined);
+    grants.setByToken(topic, restored(before));
     freeIfEmpty(grantee);
     throw error;
   };

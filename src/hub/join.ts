@@ -11,19 +11,25 @@ import type { Hub } from "./hub.ts";
 import { afterRelief } from "./pacing.ts";
 import { freshStart, type Recovery, recoveryOf } from "./recovery.ts";
 import { automaticTopicsOf, isOwnTopic } from "./session.ts";
+import { type Withdrawable, whileWaiting } from "./waiting-joins.ts";
 
 /** A request to be a member of a topic that the user may read. */
-export interface Join {
-  readonly topic: string;
+export interface Join extends Withdrawable {
   readonly id: FrameId | undefined;
   /** The position after which the client has missed messages. */
   readonly recover: Position | undefined;
   /** The answer of this kind of join, around what all of them say. */
   readonly answer: (joined: Joined) => ServerFrame;
+  /** By whom nobody waits for an answer: whoever is a member by then is told nothing. */
+  readonly isUnasked?: boolean;
 }
 
-/** Throws or rejects FORBIDDEN, NOT_A_MEMBER, TOPIC_LIMIT. */
-export function joinWhenAllowed(hub: Hub, connection: Connection, join: Join): void | Promise<void> {
+/** A client's request. Throws or rejects FORBIDDEN, NOT_A_MEMBER, TOPIC_LIMIT, UNAVAILABLE. */
+export function requestJoin(hub: Hub, connection: Connection, join: Join): void | Promise<void> {
+  return whileWaiting(connection, join, () => joinWhenAllowed(hub, connection, join));
+}
+
+function joinWhenAllowed(hub: Hub, connection: Connection, join: Join): void | Promise<void> {
   const principal = principalOf(connection);
   const asked = requireAccess(hub, connection, "read", join.topic);
   if (asked === undefined) return joinTopic(hub, connection, principal, join);
@@ -40,9 +46,7 @@ export function joinWhenAllowed(hub: Hub, connection: Connection, join: Join): v
  */
 export function joinTopic(hub: Hub, connection: Connection, principal: Principal, join: Join): void | Promise<void> {
   const { topic, recover } = join;
-  const { maxTopicsPerConnection: limit } = hub.options;
-  const isNew = !isOwnTopic(principal, topic) && hub.joinedRoom(connection, topic) === undefined;
-  if (isNew && isFull(connection, principal, limit)) throw new ProtocolError("TOPIC_LIMIT", { limit });
+  const isNew = requirePlace(hub, connection, principal, topic);
   const opening = isNew && hub.access.hasPresence(topic) ? hub.presence.open(topic) : undefined;
   if (opening !== undefined) {
     return opening.then(() => (connection.state === "gone" ? undefined : joinWhenAllowed(hub, connection, join)));
@@ -64,7 +68,16 @@ function finishLater(hub: Hub, connection: Connection, join: Join, recovery: Rec
   const asked = requireAccess(hub, connection, "read", join.topic);
   // Another wait: the topic has gone on meanwhile.
   if (asked !== undefined) return asked.then(() => joinTopic(hub, connection, principalOf(connection), join));
+  requirePlace(hub, connection, principalOf(connection), join.topic);
   return finishJoin(hub, connection, principalOf(connection), join, recovery);
+}
+
+/** Whether the topic would be one more for the connection. Throws TOPIC_LIMIT when there is no place for it. */
+function requirePlace(hub: Hub, connection: Connection, principal: Principal, topic: string): boolean {
+  const { maxTopicsPerConnection: limit } = hub.options;
+  const isNew = !isOwnTopic(principal, topic) && hub.joinedRoom(connection, topic) === undefined;
+  if (isNew && isFull(connection, principal, limit)) throw new ProtocolError("TOPIC_LIMIT", { limit });
+  return isNew;
 }
 
 /** Topics that it receives without asking do not count, whether or not it has left them. */
@@ -84,9 +97,11 @@ function finishJoin(
 ): void | Promise<void> {
   const { topic } = join;
   if (connection.state === "gone") return;
+  if (join.isWithdrawn === true) throw new ProtocolError("FORBIDDEN");
   if (isOwnTopic(principal, topic)) return answerOwn(hub, connection, join, recovery);
   const room = hub.rooms.open(topic);
   const isMember = connection.rooms.includes(room);
+  if (isMember && join.isUnasked === true) return;
   const hasPresence = hub.access.hasPresence(topic);
   if (!isMember && hasPresence) hub.presence.join(room, principal);
   answer(hub, connection, join, recovery, hasPresence ? hub.presence.count(room) : null);

@@ -2,11 +2,13 @@ import type { UnsubscribeCode } from "../protocol/server-frames.ts";
 import type { Connection } from "./connection.ts";
 import { dropGrants } from "./grants.ts";
 import type { Hub } from "./hub.ts";
+import { withdrawJoins } from "./waiting-joins.ts";
 
 /** The end of a connection's membership in a topic. */
 
-/** On the client's request; nothing happens when it is not in it. */
+/** On the client's request; of a topic that it is not in yet nothing is left but that it stays out. */
 export function leaveTopic(hub: Hub, connection: Connection, topic: string): void {
+  withdrawJoins(connection, topic);
   dropGrants(connection, topic);
   const room = hub.joinedRoom(connection, topic);
   if (room === undefined || connection.principal === null) return;

@@ -4,6 +4,7 @@ import type { Connection } from "./connection.ts";
 import { actionsGrantedBy, isTokenRefusal, joinWithGrant, type TokenGrant } from "./grants.ts";
 import { principalOf } from "./guards.ts";
 import type { Hub } from "./hub.ts";
+import { loseForbidden } from "./recheck.ts";
 
 /** The `token` of a `subscribe`: what a second token of the same user grants by name on that one topic, for this connection. */
 
@@ -21,10 +22,29 @@ export function joinWithToken(
 ): void | Promise<void> {
   const grant = grantBy(hub, connection, token, topic);
   const joinWith = (known: TokenGrant | undefined): void | Promise<void> => {
-    const isMember = (): boolean => hub.joinedRoom(connection, topic) !== undefined;
-    return known === undefined ? join() : joinWithGrant(connection, topic, known, isMember, join);
+    if (known === undefined) return join();
+    let hasLost = false;
+    const restored = (before: TokenGrant | undefined): TokenGrant | undefined => {
+      if (before === undefined || hub.joinedRoom(connection, topic) === undefined) return undefined;
+      const still = stillGranted(hub, before, topic);
+      hasLost = still === undefined;
+      return still;
+    };
+    const joined = joinWithGrant(connection, topic, known, restored, join);
+    if (!(joined instanceof Promise)) return;
+    return joined.catch(async (error: unknown) => {
+      if (hasLost) await loseForbidden(hub, connection, [topic], "REVOKED");
+      throw error;
+    });
   };
   return grant instanceof Promise ? grant.then(joinWith) : joinWith(grant);
+}
+
+/** While a join waited, nobody who revoked a token or changed permissions could see the grant that it stood in for. */
+function stillGranted(hub: Hub, before: TokenGrant, topic: string): TokenGrant | undefined {
+  if (hub.authenticator.isRefused(before.token) || before.untilMs <= hub.clock.now()) return undefined;
+  const actions = actionsGrantedBy(hub, before.token, topic);
+  return actions.length === 0 ? undefined : { ...before, actions };
 }
 
 /** Undefined when the token is good and grants nothing here. */

@@ -4,7 +4,7 @@ import { replyTo } from "../protocol/frames.ts";
 import { placeOf, roomTopic } from "../protocol/topic.ts";
 import type { Connection } from "./connection.ts";
 import type { Hub } from "./hub.ts";
-import { joinWhenAllowed } from "./join.ts";
+import { requestJoin } from "./join.ts";
 import { leaveTopic } from "./membership.ts";
 import { joinWithToken } from "./subscribe-token.ts";
 
@@ -18,13 +18,13 @@ export function joinRoom(hub: Hub, connection: Connection, frame: ClientFrame<"j
     message: `Joined room ${roomSlug}`,
     ...joined,
   });
-  return joinWhenAllowed(hub, connection, { topic: roomTopic(roomSlug), id, recover, answer });
+  return requestJoin(hub, connection, { topic: roomTopic(roomSlug), id, recover, answer });
 }
 
 export function subscribe(hub: Hub, connection: Connection, frame: ClientFrame<"subscribe">): void | Promise<void> {
   const { id, topic, token, recover } = frame;
   const answer = (joined: Joined): ServerFrame => ({ type: "subscribed", ...placeOf(topic), ...joined });
-  const join = (): void | Promise<void> => joinWhenAllowed(hub, connection, { topic, id, recover, answer });
+  const join = (): void | Promise<void> => requestJoin(hub, connection, { topic, id, recover, answer });
   return token === undefined ? join() : joinWithToken(hub, connection, token, topic, join);
 }
 
@@ -36,7 +36,7 @@ export function subscribeConversation(
   const { id, conversation_id, recover } = frame;
   const topic = `conversation:${conversation_id}`;
   const answer = (joined: Joined): ServerFrame => ({ type: "subscribed", topic, conversation_id, ...joined });
-  return joinWhenAllowed(hub, connection, { topic, id, recover, answer });
+  return requestJoin(hub, connection, { topic, id, recover, answer });
 }
 
 export function leaveRoom(hub: Hub, connection: Connection, frame: ClientFrame<"leave_room">): void {

@@ -29,7 +29,8 @@ export interface GaugeSources {
   busRoundTripS(): number;
   commandsInFlight(): number;
   reconnects(): number;
-  busRejected(): number;
+  /** By kind, all of them from the start on. */
+  busRejected(): Readonly<Record<string, number>>;
   keysReady(): boolean;
   evictedTopics(): number;
   droppedMessageIds(): number;
@@ -105,7 +106,6 @@ const FOREIGN_ROWS = {
   evictedTopics: ["evicted_topics_total", "Topics whose history was dropped for the memory bound of the node"],
   droppedMessageIds: ["message_ids_dropped_total", "Message ids forgotten before their five minutes were over"],
   reconnects: ["broker_reconnects_total", "How often a broker that was lost came back"],
-  busRejected: ["bus_rejected_total", "Messages and entries of other nodes that were none, and were skipped"],
   auditErrors: ["audit_errors_total", "Failed writes of the audit log"],
   auditLost: ["audit_lost_total", "Audit records dropped"],
   logErrors: ["log_errors_total", "Failed writes of the log"],
@@ -200,6 +200,16 @@ export function createMetrics(sources: GaugeSources, labels: LabelSets): Metrics
   registerLabelled(registry, "errors_total", "Errors answered to clients", errors, "code");
   registerLabelled(registry, "closes_total", "Ended connections, by close code", closes, "code");
 
+  new Counter({
+    name: "tautline_bus_rejected_total",
+    help: "Messages and entries of other nodes that were none, and were skipped",
+    labelNames: ["kind"],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const [kind, count] of Object.entries(sources.busRejected())) this.inc({ kind }, count);
+    },
+  });
   registerLabelled(registry, "authorizer_requests_total", "Questions to the authorizer", authorizerRequests, "result");
   new Counter({
     name: "tautline_api_calls_total",

@@ -7,7 +7,7 @@ function sources(connections: number): Parameters<typeof createMetrics>[0] {
   return {
     ...{ connections: () => connections, users: none, topics: none, memberships: none },
     ...{ brokerUp: () => true, keysReady: () => true, evictedTopics: none, droppedMessageIds: none },
-    ...{ nodes: none, busRoundTripS: none, commandsInFlight: none, reconnects: none, busRejected: none },
+    ...{ nodes: none, busRoundTripS: none, commandsInFlight: none, reconnects: none, busRejected: () => ({}) },
     ...{ auditErrors: none, auditLost: none, logErrors: none, logLost: none, state: () => null },
   };
 }

@@ -7,7 +7,7 @@ import { findingsOf } from "../../bench/soak/verdict.ts";
 
 const PLAN = {
   ...{ warmupMs: 500, churnMs: 3_000, visitsPerSecond: 40, sampleIntervalMs: 1_000 },
-  ...{ endedTopics: null, looks: 1, seed: 3 },
+  ...{ endedTopics: null, looks: 1, seed: 3, leakBytes: 0 },
 };
 
 test("after some seconds of visitors of every kind a node has not one connection, descriptor, timer or entry more", async () => {
@@ -19,6 +19,14 @@ test("after some seconds of visitors of every kind a node has not one connection
   expect(found.filter(({ isMet }) => !isMet)).toEqual([]);
 }, 300_000);
 
+test("a node that keeps something of every visit has failed, by its heap", async () => {
+  const planted = { ...PLAN, churnMs: 2_000, visitsPerSecond: 20, leakBytes: 500_000 };
+  const result = await soak(planted, () => {});
+  const heap = findingsOf(result).find(({ what }) => what === "heapBytes");
+  expect(heap?.isMet).toBe(false);
+  expect((heap?.end ?? 0) - (heap?.start ?? 0)).toBeGreaterThan(10_000_000);
+}, 300_000);
+
 const SAMPLE: Sample = {
   ...{ atMs: 0, residentBytes: 100, heapBytes: 10, objects: 1_000, timers: 2, descriptors: 13 },
   ...{ connections: 0, users: 0, topics: 0, memberships: 0, lostLines: 0 },
@@ -26,7 +34,13 @@ const SAMPLE: Sample = {
 };
 
 function resultOf(end: Partial<Sample>, more: Partial<SoakResult> = {}): SoakResult {
-  const rest = (sample: Sample): Rest => ({ sample, residentBytes: [], heapBytes: [], types: {} });
+  const rest = (sample: Sample): Rest => ({
+    sample,
+    residentBytes: [],
+    heapBytes: [],
+    heapWithCodeBytes: 0,
+    types: {},
+  });
   const last = { ...SAMPLE, ...end };
   return {
     ...{ plan: PLAN, start: rest(SAMPLE), end: rest(last), samples: [SAMPLE, { ...SAMPLE, connections: 70 }, last] },
@@ -57,6 +71,19 @@ test.each<[string, Partial<Sample>]>([
   ["ended_topics", { entries: { message_ids: 0, ended_topics: 100_001 } }],
 ])("a soak at whose end %s is not as it was has failed", (what, end) => {
   expect(brokenOf(resultOf(end))).toEqual([what]);
+});
+
+test("half an hour that leaves 50 bytes of each of 100 visits a second on a heap of 12 MiB has failed", () => {
+  const heapBytes = 12 * 1_048_576;
+  const start: Rest = {
+    sample: { ...SAMPLE, heapBytes },
+    residentBytes: [],
+    heapBytes: [],
+    heapWithCodeBytes: 0,
+    types: {},
+  };
+  expect(brokenOf(resultOf({ heapBytes: heapBytes + 50 * 180_000 }, { start }))).toEqual(["heapBytes"]);
+  expect(brokenOf(resultOf({ heapBytes }, { start }))).toEqual([]);
 });
 
 test("a soak with an answer that nobody expected, or with a failure, has failed", () => {

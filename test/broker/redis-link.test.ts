@@ -46,6 +46,22 @@ describe.skipIf(REDIS.path === null)(`the link to a Redis${REDIS.skipReason}`, (
     expect(heard).toEqual(["1", "2", "3"]);
   });
 
+  test("brings a channel that was given up and is wanted again before Redis has said so", async () => {
+    await link.start();
+    const heard: string[] = [];
+    await link.subscribe("test:a", () => heard.push("before"));
+    link.unsubscribe("test:a");
+    await link.subscribe("test:a", () => heard.push("after"));
+    for (let n = 0; n < 3; n += 1) {
+      link.unsubscribe("test:a");
+      void link.subscribe("test:a", () => heard.push("after"));
+    }
+    await link.subscribe("test:b", () => heard.push("last"));
+    for (const channel of ["test:a", "test:b"]) await link.command(["PUBLISH", channel, ""]);
+    await until(() => heard.includes("last"));
+    expect(heard).toEqual(["after", "last"]);
+  });
+
   test("fails commands at once while Redis is away, and comes back to another process, subscribed as before", async () => {
     await link.start();
     const heard: string[] = [];

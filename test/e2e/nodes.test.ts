@@ -143,7 +143,7 @@ describe.skipIf(REDIS.path === null)(`nodes over a Redis${REDIS.skipReason}`, ()
     await two.stop();
     await one.metricIs("tautline_nodes", (count) => count === 1);
     await redis.command("PUBLISH", "tautline:questions", "null");
-    await one.metricIs("tautline_bus_rejected_total", (count) => count === 1);
+    await one.metricIs('tautline_bus_rejected_total{kind="node"}', (count) => count === 1);
     await one.metricIs("tautline_bus_round_trip_seconds", (seconds) => seconds > 0);
     await redis.command("CLIENT", "KILL", "TYPE", "pubsub");
     await one.metricIs("tautline_broker_reconnects_total", (count) => count > 0);

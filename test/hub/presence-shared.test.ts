@@ -191,6 +191,28 @@ describe.skipIf(REDIS.path === null)(`presence over several nodes${REDIS.skipRea
     expect([ofOthers(onA.socket), ofOthers(onB.socket)]).toEqual([["+carol"], ["+carol"]]);
   });
 
+  test("who has been there all the time neither leaves nor comes when Redis loses everything while all are connected", async () => {
+    const [a, b, c] = [await start(), await start(), await start()];
+    const members = [await a.member("amy", "r"), await b.member("bob", "r"), await c.member("cat", "r")];
+    await until(() => hubs.every((hub) => hub.users("r").join() === "amy,bob,cat"));
+    const changes: string[] = [];
+    for (const { nodes } of hubs) nodes.onGone((node) => changes.push(node));
+    for (let round = 0; round < 5; round += 1) {
+      for (const { socket } of members) socket.take();
+      await redis.command("FLUSHALL");
+      await until(async () => (await redis.command("ZCARD", "tautline:nodes")) === 3);
+      await until(async () => (await redis.command("HLEN", "tautline:p:room:r")) === 5);
+      await heard();
+      expect(members.map(({ socket }) => ofOthers(socket))).toEqual([[], [], []]);
+    }
+    expect(changes).toEqual([]);
+    // Nobody is believed for ever.
+    c.kill();
+    hubs.pop();
+    await until(() => a.users("r").join() === "amy,bob" && b.users("r").join() === "amy,bob");
+    await c.stop();
+  });
+
   test("who is sent away by a drain and comes to another node made no noise, on neither", async () => {
     const [a, b] = [await start(), await start()];
     const [onA, onB] = [await a.member("amy", "r"), await b.member("bob", "r")];

@@ -21,7 +21,7 @@ const sources: GaugeSources = {
     busRoundTripS: () => 0.002,
     commandsInFlight: () => 9,
     reconnects: () => 8,
-    busRejected: () => 6,
+    busRejected: () => ({ message: 6 }),
   },
   auditErrors: () => 11,
   auditLost: () => 12,

@@ -188,7 +188,7 @@ export class HubRig {
           evictedTopics: none,
           droppedMessageIds: none,
         },
-        ...{ nodes: none, busRoundTripS: none, commandsInFlight: none, reconnects: none, busRejected: none },
+        ...{ nodes: none, busRoundTripS: none, commandsInFlight: none, reconnects: none, busRejected: () => ({}) },
         ...{ auditErrors: none, auditLost: none, logErrors: none, logLost: none, state: () => null },
         brokerUp: () => true,
         keysReady: () => true,

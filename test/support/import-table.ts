@@ -83,6 +83,7 @@ export const PARTS: readonly Part[] = [
       "node-api.ts",
       "node-observation.ts",
       "node-parts.ts",
+      "node-redis.ts",
       "node-sharing.ts",
       "node-state.ts",
       "node-ticks.ts",

@@ -7,7 +7,11 @@ const Entries = v.array(v.tuple([v.string(), v.array(v.string())]));
 /** Makes everything in a Redis so much older as if the time had passed: what lives by a TTL, and messages by the time that they carry. */
 export async function age(redis: TestRedis, ms: number): Promise<void> {
   for (const key of v.parse(Keys, await redis.command("KEYS", "*"))) {
-    if ((await redis.command("TYPE", key)) === "stream") await ageStream(redis, key, ms);
+    const type = await redis.command("TYPE", key);
+    if (type === "stream") await ageStream(redis, key, ms);
+    if (type === "hash" && (await redis.command("HEXISTS", key, "renewed")) === 1) {
+      await redis.command("HINCRBY", key, "renewed", String(-ms));
+    }
     const left = Number(await redis.command("PTTL", key));
     if (left < 0) continue;
     if (left <= ms) await redis.command("DEL", key);

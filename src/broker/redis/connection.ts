@@ -2,7 +2,8 @@ import { createClient, ErrorReply } from "@redis/client";
 import type { Clock } from "../../observe/clock.ts";
 import { ProtocolError } from "../../protocol/codes.ts";
 import type { RedisAddress } from "./address.ts";
-import { masterOf } from "./sentinel.ts";
+import { type HostAndPort, masterOf } from "./sentinel.ts";
+import { completeTracing } from "./tracing.ts";
 
 /** A command that is not answered by then has failed, and its connection with it: answers come in order. */
 export const COMMAND_TIMEOUT_MS = 2_000;
@@ -33,6 +34,7 @@ export class RedisConnection {
   readonly #clock: Clock;
   readonly #events: ConnectionEvents;
   #client: Client | null = null;
+  #at: HostAndPort | null = null;
   #isUp = false;
   #isStopped = false;
   #failures = 0;
@@ -50,6 +52,10 @@ export class RedisConnection {
 
   get isUp(): boolean {
     return this.#isUp;
+  }
+
+  get at(): HostAndPort | null {
+    return this.#isUp ? this.#at : null;
   }
 
   /** Commands that wait for their answers. */
@@ -114,6 +120,7 @@ export class RedisConnection {
       if (this.#isStopped) return;
       client = newClient(this.#address, at);
       this.#client = client;
+      this.#at = at;
       const made = client;
       // The library tells every listener that is there, and throws where there is none.
       client.on("error", (error: unknown) => this.#end(made, reasonOf(error)));
@@ -186,6 +193,7 @@ export class RedisConnection {
 }
 
 function newClient(address: RedisAddress, at: { readonly host: string; readonly port: number }) {
+  completeTracing();
   const socket = {
     host: at.host,
     port: at.port,

@@ -2,6 +2,8 @@ import type { History, Position, Positioned } from "../broker.ts";
 
 /** Messages of one topic that wait for those before them. */
 const MAX_HELD = 10_000;
+/** Messages that are kept for joins that are reading; with more of them these read again. */
+const MAX_RECENT = 10_000;
 /** After so many reads what is still held out of order is of a stream that is over. */
 const MAX_ROUNDS = 4;
 
@@ -10,6 +12,12 @@ interface FollowedPorts {
   readonly read: (topic: string, since: Position | null) => Promise<History>;
   readonly deliver: (topic: string, message: Positioned) => void;
   readonly lose: (topic: string, position: Position) => void;
+}
+
+/** A join that is reading. */
+export interface Reader {
+  /** Nothing before is of use to it. */
+  offset: number;
 }
 
 interface Waiting {
@@ -35,8 +43,8 @@ export class FollowedTopic {
   #interruptions = 0;
   #held: Positioned[] = [];
   #hasOverflown = false;
-  /** Joins that are reading, and what was delivered since the first of them began. */
-  #readers = 0;
+  /** Where live delivery stood when each of the joins began that are reading, oldest first, and what was delivered since then. */
+  readonly #readers = new Set<Reader>();
   #recent: Positioned[] = [];
   #waiting: Waiting[] = [];
 
@@ -112,28 +120,39 @@ export class FollowedTopic {
     return new Promise((resolve) => this.#waiting.push({ offset: history.offset, resolve }));
   }
 
-  /** From now on what is delivered is kept for `upToNow`. */
-  beginReading(): void {
-    this.#readers += 1;
+  /** Messages that are kept for those who are reading. */
+  get held(): number {
+    return this.#recent.length;
   }
 
-  endReading(): void {
-    this.#readers -= 1;
-    if (this.#readers === 0) this.#recent = [];
+  /** From now on what is delivered is kept for `upToNow`, until `endReading`. */
+  beginReading(): Reader {
+    const reader = { offset: this.#offset };
+    this.#readers.add(reader);
+    return reader;
+  }
+
+  /** In a busy topic somebody is always reading: what all of them began behind is dropped. */
+  endReading(reader: Reader): void {
+    this.#readers.delete(reader);
+    const [oldest] = this.#readers;
+    const needed = oldest === undefined ? 0 : this.#offset - oldest.offset;
+    if (needed <= this.#recent.length / 2) this.#recent = needed === 0 ? [] : this.#recent.slice(-needed);
   }
 
   /** What was read, and what was delivered since: it ends where live delivery stands now. Null when the two do not meet. */
   upToNow(history: History): History | null {
     if (!this.isLive || history.epoch !== this.#epoch || history.offset > this.#offset) return null;
     if (!history.recovered) return { ...this.position, messages: [], recovered: false };
-    const since = this.#recent.filter(({ offset }) => offset > history.offset);
-    if (since.length !== this.#offset - history.offset) return null;
+    const count = this.#offset - history.offset;
+    if (count > this.#recent.length) return null;
+    const since = count === 0 ? [] : this.#recent.slice(-count);
     return { ...this.position, messages: [...history.messages, ...since], recovered: true };
   }
 
   #advance(message: Positioned): void {
     this.#offset = message.offset;
-    if (this.#readers > 0) this.#recent.push(message);
+    if (this.#readers.size > 0 && this.#recent.push(message) > MAX_RECENT) this.#recent = [];
     this.#ports.deliver(this.topic, message);
     if (this.#waiting.length > 0) this.#wake();
   }
@@ -176,6 +195,7 @@ export class FollowedTopic {
     this.#offset = offset;
     this.#epoch = epoch;
     this.#recent = [];
+    for (const reader of this.#readers) reader.offset = offset;
     // Whoever waits for an offset of another epoch reads again.
     for (const { resolve } of this.#waiting) resolve();
     this.#waiting = [];

@@ -33,7 +33,7 @@ local oldest = tonumber(now[1]) * 1000 + math.floor(tonumber(now[2]) / 1000) - t
 local room = tonumber(bytes)
 
 local function isKept(entry)
-  room = room - #entry[2][4]
+  room = room - #(entry[2][4] or '')
   return tonumber(entry[2][6] or 0) > oldest
 end
 

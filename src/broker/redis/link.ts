@@ -2,6 +2,7 @@ import * as v from "valibot";
 import type { Clock } from "../../observe/clock.ts";
 import type { RedisAddress } from "./address.ts";
 import { type Client, isRefusal, RedisConnection } from "./connection.ts";
+import { MasterWatch } from "./master-watch.ts";
 import type { Script } from "./script.ts";
 
 /** Longer messages on the bus are none of ours. */
@@ -41,6 +42,7 @@ export class RedisLink {
   readonly #report: LinkOptions["report"];
   readonly #commands: RedisConnection;
   readonly #bus: RedisConnection;
+  readonly #watch: MasterWatch;
   readonly #channels = new Map<string, Listener>();
   readonly #onUp: (() => void)[] = [];
   readonly #probeChannel: string;
@@ -70,6 +72,7 @@ export class RedisLink {
       up: () => this.#changed(),
       down: (reason) => this.#changed(reason),
     });
+    this.#watch = new MasterWatch(address, clock, [this.#commands, this.#bus]);
     this.#channels.set(this.#probeChannel, () => this.#heard());
   }
 
@@ -109,10 +112,12 @@ export class RedisLink {
   async start(): Promise<void> {
     await Promise.all([this.#commands.start(), this.#bus.start()]);
     this.#tick();
+    this.#watch.start();
   }
 
   stop(): void {
     this.#cancel();
+    this.#watch.stop();
     this.#isUp = false;
     this.#commands.stop();
     this.#bus.stop();
@@ -149,7 +154,8 @@ export class RedisLink {
 
   unsubscribe(channel: string): void {
     this.#channels.delete(channel);
-    void this.#bus.client?.unsubscribe(channel).catch(() => undefined);
+    // With the listener: without it the library takes the channel for subscribed until Redis answers, and would not subscribe it again meanwhile.
+    void this.#bus.client?.unsubscribe(channel, this.#dispatch).catch(() => undefined);
   }
 
   #fail(error: unknown): never {

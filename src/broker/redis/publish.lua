@@ -1,16 +1,19 @@
 -- keys: meta, stream, used
--- args: channel, run, lineage, kind, body, keeps, size, bytes, historyMs, topicMs, usedMs, hash
+-- args: channel, run, lineage, kind, body, keeps, hash
+-- constants: size, bytes, historyMs, topicMs, usedMs
 -- Takes one message: gives it the next offset, keeps it, tells every node that follows the topic. All of it or nothing.
--- Answers {offset, epoch}; the error REUSED for an id that was used for another message.
+-- Answers "offset epoch"; the error REUSED for an id that was used for another message.
+-- What costs is the number of commands: the end of a topic is put off once a second at most, and what is too much is dropped by the dozen.
 
-local known = redis.call('HMGET', meta, 'lineage', 'generation', 'run', 'offset', 'bytes')
+local known = redis.call('HMGET', meta, 'lineage', 'generation', 'run', 'offset', 'bytes', 'renewed')
 local offset, held = tonumber(known[4] or 0), tonumber(known[5] or 0)
 local epoch
 
 if not known[1] then
   -- What is left of an earlier stream belongs to another epoch.
-  redis.call('DEL', stream)
+  -- Behind what needs memory: a full Redis refuses that, but nothing any more once a script has written.
   redis.call('HSET', meta, 'lineage', lineage, 'generation', 0, 'run', run)
+  redis.call('DEL', stream)
   epoch = lineage
 else
   local generation = tonumber(known[2])
@@ -29,37 +32,46 @@ if hash ~= '' then
     local firstOffset, firstEpoch, firstHash = string.match(first, '^(%d+) (%S+) (%S+)$')
     if firstEpoch and string.match(firstEpoch, '^[^.]+') == lineage and tonumber(firstOffset) <= offset then
       if firstHash ~= hash then return redis.error_reply('REUSED the id of another message') end
-      return {firstOffset, firstEpoch}
+      return firstOffset .. ' ' .. firstEpoch
     end
   end
 end
 
 offset = offset + 1
 local id = string.format('%.0f', offset)
+local time = redis.call('TIME')
+local nowMs = time[1] .. string.sub('00000' .. time[2], -6, -4)
+-- The lives that are given are a second longer than they must be. The clock may have been put back.
+local renews = math.abs(nowMs - (known[6] or 0)) >= 1000
 
 if keeps == '1' then
-  local now = redis.call('TIME')
-  redis.call('XADD', stream, id .. '-0', 'k', kind, 'b', body, 't', now[1] .. string.sub('00000' .. now[2], -6, -4))
-  redis.call('PEXPIRE', stream, historyMs)
+  redis.call('XADD', stream, id .. '-0', 'k', kind, 'b', body, 't', nowMs)
   local length = redis.call('XLEN', stream)
   held = length == 1 and #body or held + #body
+  if renews or length == 1 then redis.call('PEXPIRE', stream, historyMs) end
   -- An eighth more than is read: trimming one by one costs more than the rest of this script.
   local slack = 1.125
   if length > size * slack or (held > bytes * slack and length > 1) then
-    local kept = redis.call('XRANGE', stream, '-', '+', 'COUNT', length - 1)
-    local from
-    for index, entry in ipairs(kept) do
-      if length <= tonumber(size) and held <= tonumber(bytes) then break end
-      held = held - #entry[2][4]
-      length = length - 1
-      from = index
+    local last = nil
+    while length > 1 and (length > size or held > bytes) do
+      local count = math.min(length - 1, math.max(length - size, 16))
+      for _, entry in ipairs(redis.call('XRANGE', stream, last and '(' .. last or '-', '+', 'COUNT', count)) do
+        if length <= size and held <= bytes then break end
+        held = held - #(entry[2][4] or '')
+        length = length - 1
+        last = entry[1]
+      end
     end
-    if from then redis.call('XTRIM', stream, 'MINID', '=', string.format('%.0f', tonumber(string.match(kept[from][1], '^%d+')) + 1) .. '-0') end
+    redis.call('XTRIM', stream, 'MINID', '=', string.format('%.0f', tonumber(string.match(last, '^%d+')) + 1) .. '-0')
   end
 end
 
-redis.call('HSET', meta, 'offset', id, 'bytes', held)
-redis.call('PEXPIRE', meta, topicMs)
+if renews then
+  redis.call('HSET', meta, 'offset', id, 'bytes', held, 'renewed', nowMs)
+  redis.call('PEXPIRE', meta, topicMs)
+else
+  redis.call('HSET', meta, 'offset', id, 'bytes', held)
+end
 if hash ~= '' then redis.call('SET', used, id .. ' ' .. epoch .. ' ' .. hash, 'PX', usedMs) end
 redis.call('PUBLISH', channel, '1' .. kind .. id .. ' ' .. epoch .. '\n' .. body)
-return {id, epoch}
+return id .. ' ' .. epoch

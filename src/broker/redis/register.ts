@@ -98,6 +98,11 @@ export class Register<News> {
     return this.#isReady;
   }
 
+  /** Entries that could not be read, each as often as it was. */
+  get skipped(): number {
+    return this.#skipped;
+  }
+
   /** Behind the start of the link: returns when the first reading has ended, well or not, or takes long. */
   async start(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();

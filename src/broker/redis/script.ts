@@ -2,8 +2,9 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 
 /**
- * A Lua script of this folder. Its first two lines name its keys and arguments, in their order:
- * `-- keys: meta, stream` and `-- args: epoch, limit`; the script finds them under those names.
+ * A Lua script of this folder. Its first lines name its keys and arguments, in their order, and its constants if it has any:
+ * `-- keys: meta, stream`, `-- args: epoch, limit`, `-- constants: size`; the script finds them under those names. Constants are part of its text:
+ * what is the same for every call is not sent with every call.
  */
 export class Script<K extends string, A extends string> {
   readonly name: string;
@@ -13,21 +14,23 @@ export class Script<K extends string, A extends string> {
   readonly #keys: readonly K[];
   readonly #args: readonly A[];
 
-  constructor(name: string, keys: readonly K[], args: readonly A[]) {
+  constructor(name: string, keys: readonly K[], args: readonly A[], constants: Readonly<Record<string, number>> = {}) {
     this.name = name;
     this.#keys = keys;
     this.#args = args;
     const text = readFileSync(new URL(`./${name}.lua`, import.meta.url), "utf8");
     const declared = [`-- keys: ${keys.join(", ")}`, `-- args: ${args.join(", ")}`];
-    if (
-      text.split("\n").slice(0, 2).join("\n").replaceAll(/\s+$/gm, "") !== declared.join("\n").replaceAll(/\s+$/gm, "")
-    ) {
+    const names = Object.keys(constants);
+    if (names.length > 0) declared.push(`-- constants: ${names.join(", ")}`);
+    const head = text.split("\n").slice(0, declared.length);
+    if (declared.some((line, index) => line.trimEnd() !== head[index]?.trimEnd())) {
       throw new Error(`${name}.lua does not begin with ${declared.join(" and ")}`);
     }
     // On the line of the first comment, so that the numbers of lines in errors stay true.
     const locals = [
       ...keys.map((key, index) => `local ${key} = KEYS[${index + 1}]`),
       ...args.map((arg, index) => `local ${arg} = ARGV[${index + 1}]`),
+      ...Object.entries(constants).map(([constant, value]) => `local ${constant} = ${value}`),
     ];
     this.source = `${locals.join(" ")} ${text}`;
     this.sha1 = createHash("sha1").update(this.source).digest("hex");

@@ -4,7 +4,7 @@ import type { RedisAddress } from "./address.ts";
 
 const Master = v.tuple([v.string(), v.pipe(v.string(), v.regex(/^\d{1,5}$/))]);
 
-interface HostAndPort {
+export interface HostAndPort {
   readonly host: string;
   readonly port: number;
 }
