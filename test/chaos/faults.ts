@@ -172,6 +172,8 @@ function run(stage: Stage, fault: Fault): void | Promise<void> {
       return REDIS_ROWS["slow-redis"](stage, fault);
     case "fill-redis":
       return REDIS_ROWS["fill-redis"](stage, fault);
+    case "evict":
+      return REDIS_ROWS.evict(stage, fault);
     case "fail-over":
       return REDIS_ROWS["fail-over"](stage, fault);
   }

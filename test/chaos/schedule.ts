@@ -58,6 +58,8 @@ interface Kinds {
   readonly "slow-redis": Lasting & { readonly delayMs: number; readonly jitterMs: number };
   /** Its memory is bounded by that part of what it uses; the policy is that of its options. */
   readonly "fill-redis": Lasting & { readonly share: number };
+  /** As an eviction policy does it: every key is gone that a topic stands in, again and again. */
+  readonly evict: Lasting & { readonly everyMs: number };
   /** The master is killed, and starts again after so long. By then the Sentinel has promoted its replica. */
   readonly "fail-over": { readonly downMs: number };
 }

@@ -91,7 +91,7 @@ export class TestRedis {
 }
 
 /** To whatever speaks like Redis there. */
-export async function commandAt(port: number, args: readonly string[]): Promise<unknown> {
+async function commandAt(port: number, args: readonly string[]): Promise<unknown> {
   const socket = { host: "127.0.0.1", port, reconnectStrategy: false } as const;
   const client = createClient({ socket, RESP: 2, disableClientInfo: true });
   client.on("error", () => undefined);
@@ -103,7 +103,7 @@ export async function commandAt(port: number, args: readonly string[]): Promise<
   }
 }
 
-export function freePort(): Promise<number> {
+function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer();
     server.once("error", reject);
