@@ -136,7 +136,7 @@ export const NODE_PROFILES: Readonly<Record<string, Profile>> = {
     summary: "Redis throws away what was not used for long, which it must not be told to do",
     ciSeconds: null,
     world: () => nodes(2, { options: ["--maxmemory-policy", "allkeys-lru"] }),
-    faults: (span) => [{ do: "fill-redis", atMs: span.faultAtMs, share: 0.7, forMs: upTo(20_000, span, 0.4) }],
+    faults: (span) => [{ do: "evict", atMs: span.faultAtMs, everyMs: 50, forMs: upTo(20_000, span, 0.4) }],
     expect: { ...settled, noReconnects, itIsWarnedOf: logsSay("maxmemory-policy", 2) },
   },
   "redis-slow": {

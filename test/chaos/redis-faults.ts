@@ -4,7 +4,17 @@ import type { Stage } from "./stage.ts";
 /** How the faults of the Redis that nodes share, and of the way there, are done. */
 
 export type RedisFault =
-  "kill-redis" | "flush-redis" | "suspend-redis" | "kill-clients" | "part" | "slow-redis" | "fill-redis" | "fail-over";
+  | "kill-redis"
+  | "flush-redis"
+  | "suspend-redis"
+  | "kill-clients"
+  | "part"
+  | "slow-redis"
+  | "fill-redis"
+  | "evict"
+  | "fail-over";
+
+const EVICT = "for _, key in ipairs(redis.call('KEYS', '*:t:*')) do redis.call('DEL', key) end";
 
 type Rows = { readonly [K in RedisFault]: (stage: Stage, fault: FaultOf<K>) => void | Promise<void> };
 
@@ -47,6 +57,14 @@ export const REDIS_ROWS: Rows = {
     await server.command("CONFIG", "SET", "maxmemory", String(Math.ceil(Number(used) * share)));
     await Bun.sleep(forMs);
     await server.command("CONFIG", "SET", "maxmemory", "0");
+  },
+
+  async evict({ redis: { server } }, { everyMs, forMs }) {
+    const untilMs = performance.now() + forMs;
+    while (performance.now() < untilMs) {
+      await server.command("EVAL", EVICT, "0");
+      await Bun.sleep(everyMs);
+    }
   },
 
   async "fail-over"({ redis }, { downMs }) {

@@ -1,18 +1,16 @@
 import { TestRedis } from "../support/redis.ts";
-import { TestSentinel } from "../support/redis-sentinel.ts";
+import { TestSentinel } from "../support/sentinel.ts";
 import { FaultProxy } from "./fault-proxy.ts";
 import type { Random } from "./random.ts";
 import type { RedisPlan } from "./world.ts";
 
 /** So it ends with the kit, however that ends. */
 const ENDS_WITH_US = ["setpriv", "--pdeathsig", "KILL"];
-const MASTER_NAME = "chaos";
 const PROMOTED_WITHIN_MS = 30_000;
 const POLL_MS = 50;
 
 interface Parts {
   readonly master: TestRedis;
-  readonly replica: TestRedis | null;
   readonly sentinel: TestSentinel | null;
   readonly proxies: readonly FaultProxy[];
 }
@@ -26,19 +24,15 @@ export class SharedRedis {
   }
 
   static async start({ options, isReplicated }: RedisPlan, nodes: number, random: Random): Promise<SharedRedis> {
-    const master = await TestRedis.start(options, ENDS_WITH_US);
     if (isReplicated) {
-      const replica = await TestRedis.start(
-        [...options, "--replicaof", "127.0.0.1", String(master.port)],
-        ENDS_WITH_US,
-      );
-      const sentinel = await TestSentinel.start({ master, name: MASTER_NAME, starter: ENDS_WITH_US });
-      return new SharedRedis({ master, replica, sentinel, proxies: [] });
+      const sentinel = await TestSentinel.start(options, ENDS_WITH_US);
+      return new SharedRedis({ master: sentinel.first, sentinel, proxies: [] });
     }
+    const master = await TestRedis.start(options, ENDS_WITH_US);
     const proxies: FaultProxy[] = [];
     for (let index = 0; index < nodes; index += 1)
       proxies.push(await FaultProxy.start({ to: { port: master.port }, random: random.fork(`proxy ${index}`) }));
-    return new SharedRedis({ master, replica: null, sentinel: null, proxies });
+    return new SharedRedis({ master, sentinel: null, proxies });
   }
 
   /** The first of them, which may be no master any more. */
@@ -79,12 +73,7 @@ export class SharedRedis {
 
   /** Never rejects. */
   async stop(): Promise<void> {
-    const { master, replica, sentinel, proxies } = this.#parts;
-    await Promise.allSettled([
-      sentinel?.stop(),
-      master.stop(),
-      replica?.stop(),
-      ...proxies.map((proxy) => proxy.stop()),
-    ]);
+    const { master, sentinel, proxies } = this.#parts;
+    await Promise.allSettled([(sentinel ?? master).stop(), ...proxies.map((proxy) => proxy.stop())]);
   }
 }
