@@ -149,7 +149,8 @@ export class ChaosClient implements LinkOwner {
     if (this.plan.goesWithConnection === true) return this.#goForGood(code);
     const next = afterClose(code, reason, this.#announcedMs);
     this.#announcedMs = 0;
-    this.#goOn(next, code);
+    if (next.then === "stop") this.#goForGood(code);
+    else this.#goOn(next, code);
   }
 
   message(data: string | Buffer): void {
@@ -239,7 +240,7 @@ export class ChaosClient implements LinkOwner {
     this.#retry = setTimeout(() => this.#connect(then === "new-token"), delayMs);
   }
 
-  /** What was on its way when its connection ended is nobody's debt: whoever is barred is only owed no holes. */
+  /** The end says that this was all, also of what was on its way: whoever is barred is owed no holes, and gets nothing any more. */
   #goForGood(code: number): void {
     for (const { topic } of this.memberships)
       this.#ports.recorder.record({ op: "barred", client: this.plan.name, topic, allowanceMs: 0 });

@@ -113,12 +113,7 @@ const ROWS: Rows = {
   },
 
   async revoke(stage, { node: index, users }) {
-    for (const sub of users) {
-      const { status } = await stage.node(index).http("/api/tokens/revoke", { sub });
-      if (status !== 200) throw new Error(`a revocation was answered ${status}`);
-      for (const topic of stage.topicsOf(sub))
-        stage.recorder.record({ op: "barred", client: sub, topic, allowanceMs: REVOKED_ALLOWANCE_MS });
-    }
+    await Promise.all(users.map((sub) => revoke(stage, index, sub)));
   },
 };
 
@@ -198,6 +193,14 @@ async function suspend(crew: Crew | undefined, forMs: number): Promise<void> {
   crew?.signal("SIGSTOP");
   await Bun.sleep(forMs);
   crew?.signal("SIGCONT");
+}
+
+/** Given again where it was not taken. */
+async function revoke(stage: Stage, index: number, sub: string): Promise<void> {
+  const order = (): Promise<Response> => stage.node(index).http("/api/tokens/revoke", { sub });
+  while ((await order()).status !== 200) await Bun.sleep(SLOW_POLL_MS);
+  for (const topic of stage.topicsOf(sub))
+    stage.recorder.record({ op: "barred", client: sub, topic, allowanceMs: REVOKED_ALLOWANCE_MS });
 }
 
 async function ready(stage: Stage, index: number): Promise<void> {
