@@ -1,4 +1,5 @@
 import { redisAddresses } from "./broker/redis/address.ts";
+import { warnOfEviction } from "./broker/redis/eviction.ts";
 import { RedisLink } from "./broker/redis/link.ts";
 import { RedisBroker } from "./broker/redis.ts";
 import { RedisNodes } from "./broker/redis-nodes.ts";
@@ -25,6 +26,8 @@ export function overRedis(config: Config, ports: SharingPorts): Sharing {
         report: ({ up, ...about }) => log[up ? "info" : "warn"]({ up, ...about }, "broker"),
       }),
   );
+  const warn = (fields: object, message: string): void => log.warn(fields, message);
+  for (const each of links) warnOfEviction(each, warn);
   const [link] = links;
   if (link === undefined) throw new Error("BROKER_URL names no Redis");
   const shared = {
@@ -40,7 +43,6 @@ export function overRedis(config: Config, ports: SharingPorts): Sharing {
       ports.deliver(topic, message);
     },
   });
-  const warn = (fields: object, message: string): void => log.warn(fields, message);
   const nodes = new RedisNodes(config.nodeId, link, { clock, warn, report }, nodeTimes);
   const presence = new RedisPresence({ links, nodes, clock, listener });
   return {

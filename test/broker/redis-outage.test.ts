@@ -83,6 +83,20 @@ describe.skipIf(REDIS.path === null)(`a Redis in trouble${REDIS.skipReason}`, ()
     expect(there.lost).toEqual([{ offset: 0, epoch: after.epoch }]);
   });
 
+  test("that has lost only where a topic stands takes messages again, whoever asks for the topic first", async () => {
+    await begin();
+    const before = await here.publish("before");
+    await until(() => there.delivered.length === 1);
+    await redis.command("DEL", `tautline:t:${TOPIC}`);
+    const asked = await here.broker.history(TOPIC, null, 10);
+    expect(asked).toMatchObject({ offset: 0, messages: [] });
+    const after = await here.publish("after");
+    expect(after).toEqual({ offset: 1, epoch: asked.epoch });
+    expect(after.epoch).not.toBe(before.epoch);
+    await until(() => there.texts.at(-1) === "after");
+    expect(there.lost).toEqual([{ offset: 0, epoch: after.epoch }]);
+  });
+
   test("that hangs fails what was asked within its time, and nothing is lost when it goes on", async () => {
     await begin();
     await here.publish("before");

@@ -14,6 +14,8 @@ export const clientPlan = v.object({
   tokenTtlS: count,
   /** When the load begins it shows a token that ends so many seconds later, and then gets no other: it is barred from then on. */
   lastTokenTtlS: v.optional(count),
+  /** When its connection ends, whoever ends it, it never comes back. */
+  goesWithConnection: v.optional(v.boolean()),
   /** It leaves all of its rooms so often, and comes back after so long; `null` in the same write, without hearing that it left. */
   hops: v.optional(v.object({ everyMs: count, awayMs: v.nullable(count) })),
   /** It sends a message of which the handler of the application fails, so often. */

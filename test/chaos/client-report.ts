@@ -4,8 +4,8 @@ const count = v.pipe(v.number(), v.integer(), v.minValue(0));
 
 /** What the clients of one process saw besides their messages; sums, and the moments that a profile asks for. */
 export const clientReport = v.object({
-  /** Handshakes that succeeded: from the connect to the 101. */
-  upgrades: v.array(v.object({ fromMs: v.number(), toMs: v.number() })),
+  /** Handshakes that succeeded: from the connect to the 101, at which port. */
+  upgrades: v.array(v.object({ fromMs: v.number(), toMs: v.number(), port: count })),
   /** Status of a refused handshake → how many; 0 is no answer. */
   refusals: v.record(v.string(), count),
   /** Code of an `error` frame → how many. */
@@ -16,6 +16,8 @@ export const clientReport = v.object({
   joins: count,
   /** Joins that were told that what was missed cannot be recovered. */
   unrecovered: count,
+  /** Frames that said on a live connection that messages are lost. */
+  gaps: count,
   /** Messages that came between a confirmed leave and the next join. */
   receivedOutside: count,
   /** Messages that the node cannot handle, and how many of their senders were told so. */
@@ -29,7 +31,7 @@ export type ClientReport = v.InferOutput<typeof clientReport>;
 export function emptyReport(): ClientReport {
   return {
     ...{ upgrades: [], refusals: {}, errors: {}, closes: [], stopped: [] },
-    ...{ joins: 0, unrecovered: 0, receivedOutside: 0, poisonSent: 0, failedOwn: 0, retries: 0 },
+    ...{ joins: 0, unrecovered: 0, gaps: 0, receivedOutside: 0, poisonSent: 0, failedOwn: 0, retries: 0 },
   };
 }
 
@@ -37,7 +39,7 @@ export function countOne(counts: Record<string, number>, name: string | number):
   counts[name] = (counts[name] ?? 0) + 1;
 }
 
-const SUMS = ["joins", "unrecovered", "receivedOutside", "poisonSent", "failedOwn", "retries"] as const;
+const SUMS = ["joins", "unrecovered", "gaps", "receivedOutside", "poisonSent", "failedOwn", "retries"] as const;
 
 export function sumOf(reports: readonly ClientReport[]): ClientReport {
   const sum = emptyReport();

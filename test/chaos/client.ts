@@ -26,6 +26,8 @@ const HANDSHAKE_WITHIN_MS = 5_000;
 const REFUSED_WAIT_MS = 500;
 /** The close code, where a handshake would say 401. */
 const TOKEN_ENDED = 4001;
+/** A join that was answered so may be asked for again. */
+const ASKED_AGAIN: ReadonlySet<string> = new Set(["RATE_LIMITED", "UNAVAILABLE"]);
 
 /**
  * A client that does all that docs/protocol.md asks of one: it comes back by itself, with its positions, waits as long as it is told to,
@@ -40,6 +42,7 @@ export class ChaosClient implements LinkOwner {
   readonly #presence: PresenceView;
   #link: Link | null = null;
   #linkMs = 0;
+  #port = 0;
   #attempt = 0;
   #retry: NodeJS.Timeout | undefined;
   #silenceLimitMs = Infinity;
@@ -124,7 +127,7 @@ export class ChaosClient implements LinkOwner {
 
   opened(): void {
     const toMs = Date.now();
-    this.#ports.report.upgrades.push({ fromMs: this.#link?.startedAtMs ?? toMs, toMs });
+    this.#ports.report.upgrades.push({ fromMs: this.#link?.startedAtMs ?? toMs, toMs, port: this.#port });
   }
 
   refused(status: number, retryAfterMs: number): void {
@@ -143,9 +146,11 @@ export class ChaosClient implements LinkOwner {
     if (this.isStopped) return;
     recorder.record({ op: "end", client: this.plan.name, code });
     report.closes.push({ atMs: Date.now(), client: this.plan.name, code });
+    if (this.plan.goesWithConnection === true) return this.#goForGood(code);
     const next = afterClose(code, reason, this.#announcedMs);
     this.#announcedMs = 0;
-    this.#goOn(next, code);
+    if (next.then === "stop") this.#goForGood(code);
+    else this.#goOn(next, code);
   }
 
   message(data: string | Buffer): void {
@@ -160,6 +165,8 @@ export class ChaosClient implements LinkOwner {
       case "recovered":
         for (const message of listOf(frame, "messages")) this.#received(message, "recovery");
         return;
+      case "gap":
+        return this.#lost(frame);
       case "error":
         return this.#failed(frame);
       case "connected":
@@ -222,7 +229,8 @@ export class ChaosClient implements LinkOwner {
       ["Sec-WebSocket-Protocol", this.plan.framing],
     ] as const;
     this.#linkMs = performance.now();
-    this.#link = new Link({ port: random.pick(ports), path: "/ws", headers }, this);
+    this.#port = random.pick(ports);
+    this.#link = new Link({ port: this.#port, path: "/ws", headers }, this);
   }
 
   #goOn({ then, waitMs }: Next, code: number): void {
@@ -230,6 +238,13 @@ export class ChaosClient implements LinkOwner {
     if (then === "stop") return this.#stopAlone(code);
     const delayMs = waitMs + backoffMs(this.#attempt++, this.#ports.random.next());
     this.#retry = setTimeout(() => this.#connect(then === "new-token"), delayMs);
+  }
+
+  /** The end says that this was all, also of what was on its way: whoever is barred is owed no holes, and gets nothing any more. */
+  #goForGood(code: number): void {
+    for (const { topic } of this.memberships)
+      this.#ports.recorder.record({ op: "barred", client: this.plan.name, topic, allowanceMs: 0 });
+    this.#stopAlone(code);
   }
 
   #stopAlone(code: number): void {
@@ -282,6 +297,17 @@ export class ChaosClient implements LinkOwner {
     membership.moveTo(message);
   }
 
+  /** What comes next follows a hole. */
+  #lost(frame: Fields): void {
+    // The own topic of a user may have a hole as well; there nothing is sent here.
+    const membership = typeof frame["topic"] === "string" ? undefined : this.#placed(frame);
+    if (membership === undefined) return;
+    const position = placeOf(frame);
+    this.#ports.report.gaps += 1;
+    this.#ports.recorder.record({ op: "gap", client: this.plan.name, topic: membership.topic, position });
+    membership.position = position;
+  }
+
   #attemptOf(outgoing: Outgoing): void {
     const { id, roomSlug, text } = outgoing;
     const entry = { op: "attempt", client: this.plan.name, topic: `room:${roomSlug}`, id } as const;
@@ -311,7 +337,7 @@ export class ChaosClient implements LinkOwner {
       if (outgoing === undefined) return;
       const topic = `room:${outgoing.roomSlug}`;
       recorder.record({ op: "refusal", client: this.plan.name, topic, id: messageId, code });
-    } else if (typeof roomSlug === "string" && code === "RATE_LIMITED") {
+    } else if (typeof roomSlug === "string" && ASKED_AGAIN.has(code)) {
       setTimeout(() => this.#joinAgain(roomSlug), waitMs);
     }
   }

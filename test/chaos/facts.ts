@@ -14,12 +14,16 @@ export interface Facts {
   /** Of all nodes together, at the end. */
   readonly metrics: ReadonlyMap<string, number>;
   readonly errorOutput: string;
+  /** The log of each node. */
+  readonly logs: readonly string[];
 }
 
 /** Null when it holds, else what is wrong. */
 export type Expectation = (facts: Facts) => string | null;
 
 const DRAINING = 1012;
+/** So long after the first connection a fault is the reason for the next ones. */
+const COMING_MS = 2_000;
 
 const metric = ({ metrics }: Facts, name: string): number => metrics.get(`tautline_${name}`) ?? 0;
 
@@ -43,8 +47,10 @@ export const ALWAYS: Readonly<Record<string, Expectation>> = {
 
 export const noFailedHandlers: Expectation = (facts) =>
   none("failed handlers", metric(facts, "handler_failures_total"));
-export const noGaps: Expectation = ({ clients }) => none("joins that could not recover", clients.unrecovered);
-export const someGaps: Expectation = ({ clients }) => atLeast("joins that could not recover", 1, clients.unrecovered);
+export const noGaps: Expectation = ({ clients }) =>
+  none("joins that could not recover", clients.unrecovered) ?? none("gaps on live connections", clients.gaps);
+export const someGaps: Expectation = ({ clients }) =>
+  atLeast("joins that could not recover, and gaps", 1, clients.unrecovered + clients.gaps);
 export const noDuplicates: Expectation = ({ verdict }) => none("duplicates", verdict.duplicates);
 export const noReconnects: Expectation = ({ clients }) => none("connections that ended", clients.closes.length);
 export const someReconnects: Expectation = ({ clients }) => atLeast("connections that ended", 1, clients.closes.length);
@@ -62,12 +68,35 @@ export function backWithin(mostMs: number): Expectation {
     maxBlackoutMs <= mostMs ? null : `the longest blackout was ${maxBlackoutMs} ms, expected ${mostMs} at most`;
 }
 
+/** Messages that were refused with that code: the fault was one. */
+export function refusedWith(code: string): Expectation {
+  return ({ clients }) => atLeast(`messages refused as ${code}`, 1, clients.errors[code] ?? 0);
+}
+
+/** In the logs of so many nodes at least. */
+export function logsSay(text: string, least: number): Expectation {
+  return ({ logs }) => atLeast(`nodes whose log says ${text}`, least, logs.filter((log) => log.includes(text)).length);
+}
+
+/** Handshakes in any second of the run, but for the first when everybody comes. */
+export function connectsPerSecond(most: number): Expectation {
+  return ({ clients }) => {
+    const [first = 0, ...times] = clients.upgrades.map(({ toMs }) => toMs).toSorted((a, b) => a - b);
+    const later = times.filter((atMs) => atMs > first + COMING_MS);
+    const counts = later.map((atMs, index) => later.slice(index).findIndex((other) => other > atMs + 1_000));
+    const busiest = Math.max(0, ...counts.map((count, index) => (count === -1 ? later.length - index : count)));
+    return busiest <= most ? null : `the busiest second had ${busiest} connections, expected ${most} at most`;
+  };
+}
+
 /** From the first `/ready` that says no until the process is gone. */
 export const drainsTakeNobody: Expectation = ({ drains, clients }) =>
   none(
     "upgrades during a drain",
-    clients.upgrades.filter(({ fromMs, toMs }) =>
-      drains.some(({ unreadyAtMs, endedAtMs }) => fromMs > unreadyAtMs && toMs < endedAtMs),
+    clients.upgrades.filter(({ fromMs, toMs, port }) =>
+      drains.some(
+        ({ ports, unreadyAtMs, endedAtMs }) => ports.includes(port) && fromMs > unreadyAtMs && toMs < endedAtMs,
+      ),
     ).length,
   );
 

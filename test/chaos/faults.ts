@@ -1,16 +1,23 @@
 import type { Crew } from "./crew.ts";
 import type { Chosen, FaultProxy } from "./fault-proxy.ts";
 import { Link } from "./link.ts";
+import { REDIS_ROWS, type RedisFault } from "./redis-faults.ts";
 import { detailOf, type Fault, type FaultKind, type FaultOf, type Whom } from "./schedule.ts";
 import type { Stage } from "./stage.ts";
 import { nowS, tokenOf } from "./token.ts";
 
 /** How each kind of fault is done. Resolves when it is over. */
-type Rows = { readonly [K in FaultKind]: (stage: Stage, fault: FaultOf<K>) => void | Promise<void> };
+type Rows = {
+  readonly [K in Exclude<FaultKind, RedisFault>]: (stage: Stage, fault: FaultOf<K>) => void | Promise<void>;
+};
 
 const POLL_MS = 5;
 const SLOW_POLL_MS = 250;
 const CROWD_TOKEN_S = 3_600;
+/** Longer than any drain: the second SIGTERM does not come. */
+const NEVER_MS = 600_000;
+/** What was on its way when the order was answered, on a machine that is busy. */
+const REVOKED_ALLOWANCE_MS = 1_000;
 
 const ROWS: Rows = {
   async kill(stage, { node: index, downMs }) {
@@ -22,13 +29,14 @@ const ROWS: Rows = {
 
   async terminate(stage, { node: index, againAfterMs }) {
     const node = stage.node(index);
+    const ports = stage.portsOf(index);
     node.signal("SIGTERM", true);
     const again = setTimeout(() => node.signal("SIGTERM", true), againAfterMs);
     const ended = node.ended();
     const unreadyAtMs = await Promise.race([unready(stage, index), ended.then(({ atMs }) => atMs)]);
     const { atMs: endedAtMs } = await ended;
     clearTimeout(again);
-    stage.drains.push({ unreadyAtMs, endedAtMs });
+    stage.drains.push({ ports, unreadyAtMs, endedAtMs });
     await node.start();
   },
 
@@ -94,6 +102,19 @@ const ROWS: Rows = {
     stage.crowds.push({ opened, refused });
     for (const link of links) link.destroy();
   },
+
+  async roll(stage, { times }) {
+    for (let time = 0; time < times; time += 1) {
+      for (let index = 0; index < stage.nodes.length; index += 1) {
+        await ROWS.terminate(stage, { do: "terminate", atMs: 0, node: index, againAfterMs: NEVER_MS });
+        await ready(stage, index);
+      }
+    }
+  },
+
+  async revoke(stage, { node: index, users }) {
+    await Promise.all(users.map((sub) => revoke(stage, index, sub)));
+  },
 };
 
 export async function commit(stage: Stage, fault: Fault): Promise<void> {
@@ -128,6 +149,28 @@ function run(stage: Stage, fault: Fault): void | Promise<void> {
       return ROWS["lock-out"](stage, fault);
     case "crowd":
       return ROWS.crowd(stage, fault);
+    case "roll":
+      return ROWS.roll(stage, fault);
+    case "revoke":
+      return ROWS.revoke(stage, fault);
+    case "kill-redis":
+      return REDIS_ROWS["kill-redis"](stage, fault);
+    case "flush-redis":
+      return REDIS_ROWS["flush-redis"](stage, fault);
+    case "suspend-redis":
+      return REDIS_ROWS["suspend-redis"](stage, fault);
+    case "kill-clients":
+      return REDIS_ROWS["kill-clients"](stage, fault);
+    case "part":
+      return REDIS_ROWS.part(stage, fault);
+    case "slow-redis":
+      return REDIS_ROWS["slow-redis"](stage, fault);
+    case "fill-redis":
+      return REDIS_ROWS["fill-redis"](stage, fault);
+    case "evict":
+      return REDIS_ROWS.evict(stage, fault);
+    case "fail-over":
+      return REDIS_ROWS["fail-over"](stage, fault);
   }
 }
 
@@ -150,6 +193,26 @@ async function suspend(crew: Crew | undefined, forMs: number): Promise<void> {
   crew?.signal("SIGSTOP");
   await Bun.sleep(forMs);
   crew?.signal("SIGCONT");
+}
+
+/** Given again where it was not taken. */
+async function revoke(stage: Stage, index: number, sub: string): Promise<void> {
+  const order = (): Promise<Response> => stage.node(index).http("/api/tokens/revoke", { sub });
+  while ((await order()).status !== 200) await Bun.sleep(SLOW_POLL_MS);
+  for (const topic of stage.topicsOf(sub))
+    stage.recorder.record({ op: "barred", client: sub, topic, allowanceMs: REVOKED_ALLOWANCE_MS });
+}
+
+async function ready(stage: Stage, index: number): Promise<void> {
+  const isReady = (): Promise<boolean> =>
+    stage
+      .node(index)
+      .http("/ready")
+      .then(
+        ({ status }) => status === 200,
+        () => false,
+      );
+  while (!(await isReady())) await Bun.sleep(POLL_MS);
 }
 
 /** When the node says first that it is not ready. */

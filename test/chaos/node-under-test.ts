@@ -28,6 +28,8 @@ export interface NodeOptions {
   /** For its logs. */
   readonly directory: string;
   readonly world: World;
+  /** Its own, over those of the world. */
+  readonly settings: Readonly<Record<string, string>>;
   /** Modules that are loaded before it, by their paths below this folder. */
   readonly preloads: readonly string[];
   readonly endsAfterMs: number;
@@ -89,9 +91,14 @@ export class NodeUnderTest {
     await this.#child.exited;
   }
 
-  http(path: string): Promise<Response> {
+  /** POST with a body, GET without one. */
+  http(path: string, body?: object): Promise<Response> {
     return fetch(`http://127.0.0.1:${this.port}${path}`, {
-      headers: { Authorization: `Bearer ${path === "/metrics" ? METRICS_TOKEN : API_KEY}` },
+      headers: {
+        Authorization: `Bearer ${path === "/metrics" ? METRICS_TOKEN : API_KEY}`,
+        ...(body !== undefined && { "Content-Type": "application/json" }),
+      },
+      ...(body !== undefined && { method: "POST", body: JSON.stringify(body) }),
       signal: AbortSignal.timeout(ANSWER_WITHIN_MS),
     });
   }
@@ -105,10 +112,18 @@ export class NodeUnderTest {
     );
   }
 
-  /** What all of its processes wrote to standard error. */
+  /** What all of its processes wrote to standard output, which is its log. */
+  output(): string {
+    return this.#written("log");
+  }
+
   errorOutput(): string {
+    return this.#written("log.err");
+  }
+
+  #written(ending: string): string {
     const { name, directory } = this.#options;
-    const read = (nth: number): string => readFileSync(join(directory, `${name}.${nth}.log.err`), "utf8");
+    const read = (nth: number): string => readFileSync(join(directory, `${name}.${nth}.${ending}`), "utf8");
     return Array.from({ length: this.#starts }, (_, index) => read(index + 1)).join("");
   }
 
@@ -122,7 +137,7 @@ export class NodeUnderTest {
   }
 
   #environment(): Record<string, string> {
-    const { name, directory, world, endsAfterMs } = this.#options;
+    const { name, directory, world, settings, endsAfterMs } = this.#options;
     return {
       ...{ PATH: process.env["PATH"] ?? "", CHAOS_ENDS_AFTER_MS: String(endsAfterMs) },
       ...{ NODE_ENV: "test", HOST: "127.0.0.1", PORT: String(this.port), NODE_ID: name },
@@ -130,6 +145,7 @@ export class NodeUnderTest {
       AUDIT_FILE: join(directory, `${name}.audit.log`),
       ...NODE_SETTINGS,
       ...world.settings,
+      ...settings,
     };
   }
 

@@ -3,7 +3,6 @@ import {
   crowdIsRefused,
   allEndWith1012,
   drainsTakeNobody,
-  type Expectation,
   joins,
   messagesWereRetried,
   noDuplicates,
@@ -17,20 +16,10 @@ import {
   someReconnects,
   stopped,
 } from "./facts.ts";
-import type { Random } from "./random.ts";
+import { NODE_PROFILES } from "./node-profiles.ts";
+import type { Profile } from "./profile.ts";
 import { type Fault, repeated, type Span, upTo, type Whom } from "./schedule.ts";
 import { WORLD, type World } from "./world.ts";
-
-export interface Profile {
-  readonly summary: string;
-  /** Of a run of all profiles in about two minutes; alone it runs for a minute. */
-  readonly ciSeconds: number;
-  readonly world: (span: Span) => World;
-  /** The same for the same random numbers. */
-  readonly faults: (span: Span, random: Random) => readonly Fault[];
-  /** Beyond the history, and beyond what every run has to keep. */
-  readonly expect: Readonly<Record<string, Expectation>>;
-}
 
 const WHOM: readonly Whom[] = ["publishers", "subscribers"];
 const CLOCK_TOLERANCE_S = 1;
@@ -229,4 +218,5 @@ export const PROFILES: Readonly<Record<string, Profile>> = {
     faults: () => [],
     expect: { ...lossless, noReconnects, itIsCounted: someOf("audit_errors_total") },
   },
+  ...NODE_PROFILES,
 };

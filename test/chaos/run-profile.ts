@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { type ClientReport, sumOf } from "./client-report.ts";
 import { ALWAYS, type Facts } from "./facts.ts";
 import { commit } from "./faults.ts";
-import type { Profile } from "./profiles.ts";
+import type { Profile } from "./profile.ts";
 import { Random } from "./random.ts";
 import { HistoryFiles } from "./read-history.ts";
 import { type Fault, type Span, spanOf } from "./schedule.ts";
@@ -114,6 +114,7 @@ async function farewell(stage: Stage): Promise<Omit<Facts, "verdict">> {
     ...{ clients: sumOf(reports), drains, crowds, metrics },
     exits: stage.nodes.flatMap(({ exits }) => exits),
     errorOutput: stage.nodes.map((node) => node.errorOutput()).join(""),
+    logs: stage.nodes.map((node) => node.output()),
   };
 }
 

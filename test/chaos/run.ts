@@ -3,7 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { moduleOf, PLANTS } from "./plants.ts";
-import { PROFILES, type Profile } from "./profiles.ts";
+import type { Profile } from "./profile.ts";
+import { PROFILES } from "./profiles.ts";
 import { type Outcome, runProfile } from "./run-profile.ts";
 import type { Stage } from "./stage.ts";
 import { detailsOf, HEAD, lineOf } from "./summary.ts";
@@ -39,9 +40,12 @@ function list(): void {
 function chosen(wanted: string, seconds: number | null): Chosen[] {
   const of = (name: string, profile: Profile): Chosen => ({
     ...{ name, profile },
-    seconds: seconds ?? (wanted === "ci" ? profile.ciSeconds : SECONDS),
+    seconds: seconds ?? (wanted === "ci" ? profile.ciSeconds : null) ?? SECONDS,
   });
-  if (wanted === "ci" || wanted === "all") return Object.entries(PROFILES).map(([name, profile]) => of(name, profile));
+  if (wanted === "ci" || wanted === "all") {
+    const isWanted = ({ ciSeconds }: Profile): boolean => wanted === "all" || ciSeconds !== null;
+    return Object.entries(PROFILES).flatMap(([name, profile]) => (isWanted(profile) ? [of(name, profile)] : []));
+  }
   const profile = PROFILES[wanted];
   if (profile === undefined) throw new RangeError(`no profile ${wanted}: --list shows them`);
   return [of(wanted, profile)];

@@ -8,6 +8,10 @@ interface On {
   /** Only each so manieth connection; all of them where it is left out. */
   readonly every?: number;
 }
+/** A direction of a connection through a proxy; both where it is left out. */
+interface Directed {
+  readonly direction?: "toServer" | "toClient";
+}
 interface Lasting {
   readonly forMs: number;
 }
@@ -38,6 +42,26 @@ interface Kinds {
   readonly "lock-out": On & Lasting;
   /** So many connections more, which do nothing. */
   readonly crowd: OfNode & Lasting & { readonly connections: number };
+  /** All nodes, one after the other, so many times: SIGTERM, and the next one is begun with when it is ready again. */
+  readonly roll: { readonly times: number };
+  /** By the backend, at that node: all connections of these users end, and are told so wherever they are. */
+  readonly revoke: OfNode & { readonly users: readonly string[] };
+  /** SIGKILL; it starts again after so long, with what is on its disk. */
+  readonly "kill-redis": { readonly downMs: number };
+  readonly "flush-redis": object;
+  readonly "suspend-redis": Lasting;
+  /** `CLIENT KILL TYPE`: the connections of the bus, or those for commands. */
+  readonly "kill-clients": { readonly type: "pubsub" | "normal" };
+  /** What passes between that node and Redis vanishes. */
+  readonly part: OfNode & Lasting & Directed;
+  /** Of all nodes: later by so much, in either direction. */
+  readonly "slow-redis": Lasting & { readonly delayMs: number; readonly jitterMs: number };
+  /** Its memory is bounded by that part of what it uses; the policy is that of its options. */
+  readonly "fill-redis": Lasting & { readonly share: number };
+  /** As an eviction policy does it: every key is gone that a topic stands in, again and again. */
+  readonly evict: Lasting & { readonly everyMs: number };
+  /** The master is killed, and starts again after so long. By then the Sentinel has promoted its replica. */
+  readonly "fail-over": { readonly downMs: number };
 }
 export type FaultKind = keyof Kinds;
 export type FaultOf<K extends FaultKind> = { readonly do: K; readonly atMs: number } & Kinds[K];

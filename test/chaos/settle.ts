@@ -7,6 +7,8 @@ import { roomsOf, type World } from "./world.ts";
 const BACK_WITHIN_MS = 40_000;
 const REACH_WITHIN_MS = 8_000;
 const PRESENCE_WITHIN_MS = 10_000;
+/** Longer than the lease of a dead node, and than users whom Redis has lost are believed in. */
+const SHARED_PRESENCE_WITHIN_MS = 45_000;
 const POLL_MS = 50;
 
 const place = v.object({ offset: v.number(), epoch: v.string() });
@@ -38,7 +40,7 @@ export async function settled(stage: Stage, world: World, problems: string[]): P
     await until(
       () => crew.order<"compare">({ do: "compare", users }),
       ({ different }) => different === 0,
-      PRESENCE_WITHIN_MS,
+      world.broker === "memory" ? PRESENCE_WITHIN_MS : SHARED_PRESENCE_WITHIN_MS,
     );
   for (const crew of stage.crews) await crew.order<"record-users">({ do: "record-users" });
   for (const [topic, ids] of Object.entries(users))

@@ -5,6 +5,7 @@ import { NodeUnderTest } from "./node-under-test.ts";
 import type { Random } from "./random.ts";
 import { Recorder } from "./recorder.ts";
 import type { Whom } from "./schedule.ts";
+import { SharedRedis } from "./shared-redis.ts";
 import { publishersOf, subscribersOf, type World } from "./world.ts";
 
 export interface StageOptions {
@@ -22,6 +23,8 @@ export interface StageOptions {
 
 /** What a drain looked like from outside. */
 export interface Drain {
+  /** Of the proxies before the node. */
+  readonly ports: readonly number[];
   /** When `/ready` was first seen to say no. */
   readonly unreadyAtMs: number;
   readonly endedAtMs: number;
@@ -35,7 +38,8 @@ export interface Crowd {
 
 /** The world of a profile while it runs: its processes, its proxies, and what the kit itself saw. */
 export class Stage {
-  readonly nodes: readonly NodeUnderTest[];
+  /** None before `start`. */
+  nodes: readonly NodeUnderTest[] = [];
   readonly recorder: Recorder;
   readonly drains: Drain[] = [];
   readonly crowds: Crowd[] = [];
@@ -45,15 +49,11 @@ export class Stage {
     ["subscribers", []],
   ]);
   readonly #crews: Crew[] = [];
+  #redis: SharedRedis | null = null;
 
   constructor(options: StageOptions) {
-    const { world, directory, preloads, endsAfterMs } = options;
     this.#options = options;
-    this.recorder = new Recorder(join(directory, "kit.jsonl"));
-    this.nodes = Array.from(
-      { length: world.nodes },
-      (_, index) => new NodeUnderTest({ name: `node-${index + 1}`, directory, world, preloads, endsAfterMs }),
-    );
+    this.recorder = new Recorder(join(options.directory, "kit.jsonl"));
   }
 
   get crews(): readonly Crew[] {
@@ -67,7 +67,13 @@ export class Stage {
   }
 
   async start(): Promise<void> {
-    const { world, random } = this.#options;
+    const { world, random, directory, preloads, endsAfterMs } = this.#options;
+    const { broker, nodes } = world;
+    if (broker !== "memory") this.#redis = await SharedRedis.start(broker, nodes, random.fork("redis"));
+    this.nodes = Array.from({ length: nodes }, (_, index) => {
+      const settings = this.#settingsOf(index);
+      return new NodeUnderTest({ name: `node-${index + 1}`, directory, world, settings, preloads, endsAfterMs });
+    });
     for (const [index, node] of this.nodes.entries()) {
       await node.start();
       for (const [whom, proxies] of this.#proxies)
@@ -91,7 +97,24 @@ export class Stage {
     return this.#proxies.get(whom) ?? [];
   }
 
+  /** Of the proxies before that node. */
+  portsOf(index: number): number[] {
+    return [...this.#proxies.values()].flatMap((proxies) => proxies[index]?.port ?? []);
+  }
+
+  /** That a subscriber wants to be in. */
+  topicsOf(name: string): string[] {
+    const plans = subscribersOf(this.#options.world).flat();
+    return (plans.find((plan) => plan.name === name)?.rooms ?? []).map((slug) => `room:${slug}`);
+  }
+
+  get redis(): SharedRedis {
+    if (this.#redis === null) throw new RangeError("these nodes share no Redis");
+    return this.#redis;
+  }
+
   heal(): void {
+    this.#redis?.heal();
     for (const proxies of this.#proxies.values()) for (const proxy of proxies) proxy.heal();
   }
 
@@ -99,7 +122,16 @@ export class Stage {
   async end(): Promise<void> {
     await Promise.allSettled([...this.#crews.map((crew) => crew.end()), ...this.nodes.map((node) => node.kill())]);
     await Promise.allSettled([...this.#proxies.values()].flat().map((proxy) => proxy.stop()));
+    await this.#redis?.stop();
     this.recorder.close();
+  }
+
+  #settingsOf(index: number): Readonly<Record<string, string>> {
+    const { hasOneNodeId } = this.#options.world;
+    return {
+      ...(this.#redis !== null && { BROKER_URL: this.#redis.urlFor(index) }),
+      ...(hasOneNodeId && { NODE_ID: "node" }),
+    };
   }
 
   async #open(crew: Crew, whom: Whom, clients: ReturnType<typeof publishersOf>): Promise<void> {

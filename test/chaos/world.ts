@@ -3,8 +3,10 @@ import type { ClientPlan, MessageSize } from "./client-plan.ts";
 /** What a profile runs, as data: nodes, their broker, the clients. One proxy stands between each kind of clients and each node. */
 export interface World {
   readonly nodes: number;
-  /** How the nodes share messages. `memory` is one node alone. */
-  readonly broker: "memory";
+  /** How the nodes share messages: `memory` is one node alone. */
+  readonly broker: "memory" | RedisPlan;
+  /** All nodes are given one NODE_ID, as by mistake. */
+  readonly hasOneNodeId: boolean;
   /** Of every node, over those of the kit, by their names in the environment. */
   readonly settings: Readonly<Record<string, string>>;
   readonly program: "main.ts" | "poisoned-node.ts";
@@ -13,6 +15,14 @@ export interface World {
   readonly rooms: number;
   readonly publishers: Publishers;
   readonly subscribers: Subscribers;
+}
+
+/** A Redis of their own for the nodes; the way of each node to it has a proxy. */
+export interface RedisPlan {
+  /** As on its command line; without any, nothing is written to disk. */
+  readonly options: readonly string[];
+  /** A replica stands by, and the nodes ask a Sentinel who the master is. Then there are no proxies: the Sentinel names the servers themselves. */
+  readonly isReplicated: boolean;
 }
 
 interface Publishers {
@@ -33,6 +43,7 @@ interface Subscribers {
 export const WORLD: World = {
   nodes: 1,
   broker: "memory",
+  hasOneNodeId: false,
   settings: {},
   program: "main.ts",
   maxDescriptors: null,

@@ -13,17 +13,23 @@ export class TestRedis {
   readonly port: number;
   readonly #directory: string;
   readonly #options: readonly string[];
+  readonly #starter: readonly string[];
   #child: Bun.Subprocess | null = null;
 
-  private constructor(port: number, directory: string, options: readonly string[]) {
+  private constructor(port: number, directory: string, options: readonly string[], starter: readonly string[]) {
     this.port = port;
     this.#directory = directory;
     this.#options = options;
+    this.#starter = starter;
   }
 
-  /** `options` as on the command line: `["--appendonly", "yes"]`. Without any, nothing is written to disk. */
-  static async start(options: readonly string[] = []): Promise<TestRedis> {
-    const redis = new TestRedis(await freePort(), mkdtempSync(join(tmpdir(), "tautline-redis-")), options);
+  /**
+   * `options` as on the command line: `["--appendonly", "yes"]`. Without any, nothing is written to disk. `starter` is a command that runs what is
+   * behind it.
+   */
+  static async start(options: readonly string[] = [], starter: readonly string[] = []): Promise<TestRedis> {
+    const directory = mkdtempSync(join(tmpdir(), "tautline-redis-"));
+    const redis = new TestRedis(await freePort(), directory, options, starter);
     await redis.start();
     return redis;
   }
@@ -40,7 +46,7 @@ export class TestRedis {
   async start(): Promise<void> {
     const own = ["--port", String(this.port), "--bind", "127.0.0.1", "--dir", this.#directory, "--save", ""];
     this.#child = Bun.spawn(
-      [REDIS.path ?? "redis-server", ...own, "--maxmemory-policy", "noeviction", ...this.#options],
+      [...this.#starter, REDIS.path ?? "redis-server", ...own, "--maxmemory-policy", "noeviction", ...this.#options],
       {
         stdout: "ignore",
         stderr: "ignore",
@@ -77,22 +83,27 @@ export class TestRedis {
   }
 
   /** One command on a connection of its own. */
-  async command(...args: string[]): Promise<unknown> {
-    const socket = { host: "127.0.0.1", port: this.port, reconnectStrategy: false } as const;
-    const client = createClient({ socket, RESP: 2, disableClientInfo: true });
-    client.on("error", () => undefined);
-    await client.connect();
-    try {
-      return await client.sendCommand(args);
-    } finally {
-      client.destroy();
-    }
+  command(...args: string[]): Promise<unknown> {
+    return commandAt(this.port, args);
   }
 
   async stop(): Promise<void> {
     this.resume();
     await this.kill();
     rmSync(this.#directory, { recursive: true, force: true });
+  }
+}
+
+/** To whatever speaks like Redis there. */
+async function commandAt(port: number, args: readonly string[]): Promise<unknown> {
+  const socket = { host: "127.0.0.1", port, reconnectStrategy: false } as const;
+  const client = createClient({ socket, RESP: 2, disableClientInfo: true });
+  client.on("error", () => undefined);
+  await client.connect();
+  try {
+    return await client.sendCommand(args);
+  } finally {
+    client.destroy();
   }
 }
 

@@ -15,7 +15,7 @@ export class TestSentinel {
   readonly #directory: string;
   readonly #child: Bun.Subprocess;
 
-  private constructor(first: TestRedis, second: TestRedis) {
+  private constructor(first: TestRedis, second: TestRedis, starter: readonly string[]) {
     this.first = first;
     this.second = second;
     const listener = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data: () => undefined } });
@@ -29,20 +29,28 @@ export class TestSentinel {
       `sentinel down-after-milliseconds ${MASTER_NAME} 1000`,
     ];
     writeFileSync(file, `${settings.join("\n")}\n`);
-    this.#child = Bun.spawn([REDIS.path ?? "redis-server", file, "--sentinel"], { stdout: "ignore", stderr: "ignore" });
+    const command = [...starter, REDIS.path ?? "redis-server", file, "--sentinel"];
+    this.#child = Bun.spawn(command, { stdout: "ignore", stderr: "ignore" });
   }
 
-  static async start(): Promise<TestSentinel> {
-    const first = await TestRedis.start(["--repl-diskless-sync-delay", "0"]);
-    const second = await TestRedis.start(["--replicaof", "127.0.0.1", String(first.port)]);
+  /** `options` and `starter` as of `TestRedis.start`. */
+  static async start(options: readonly string[] = [], starter: readonly string[] = []): Promise<TestSentinel> {
+    const first = await TestRedis.start([...options, "--repl-diskless-sync-delay", "0"], starter);
+    const second = await TestRedis.start([...options, "--replicaof", "127.0.0.1", String(first.port)], starter);
     await until(async () => /master_link_status:up/.test(String(await second.command("INFO", "replication"))));
-    const started = new TestSentinel(first, second);
+    const started = new TestSentinel(first, second, starter);
     await until(async () => /slaves=1/.test(String(await started.command("INFO", "sentinel").catch(() => ""))));
     return started;
   }
 
   get url(): string {
     return `redis-sentinel://127.0.0.1:${this.#port}#${MASTER_NAME}`;
+  }
+
+  /** The port of whom it takes for the master. */
+  async masterPort(): Promise<number> {
+    const answer = await this.command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", MASTER_NAME);
+    return Array.isArray(answer) ? Number(answer[1]) : 0;
   }
 
   /** Makes the replica the master, in good order. */

@@ -8,6 +8,8 @@ local offset, epoch = tonumber(known[4] or 0)
 
 if not known[1] then
   redis.call('HSET', meta, 'lineage', lineage, 'generation', 0, 'run', run)
+  -- As when a message begins it: what is left of an earlier stream would be in the way of the first one.
+  redis.call('DEL', stream)
   epoch = lineage
   touch = '1'
 else
