@@ -257,6 +257,8 @@ describe.skipIf(REDIS.path === null)(`presence over several nodes${REDIS.skipRea
     const [a, b, c] = [await start(), await start(), await start()];
     for (let n = 0; n < 25; n += 1) await (n % 2 === 0 ? a : b).member(`u${n}`, "r");
     await until(async () => (await redis.command("HLEN", "tautline:p:room:r")) === 27);
+    // What stands in Redis is heard a moment later.
+    await until(() => a.users("r").length === 25 && b.users("r").length === 25);
     const seen: unknown[] = [];
     let cursor: string | undefined;
     let page = 0;
