@@ -51,8 +51,8 @@ export const PLANTS: Readonly<Record<string, Plant>> = {
     check: "lost",
   },
   "unread-hole": {
-    summary: "what came while the bus was cut off is not read behind it",
-    profile: "bus-cuts",
+    summary: "what came while a node was cut off is not read behind it",
+    profile: "partition",
     check: "lost",
   },
   "ended-token": {
