@@ -45,6 +45,16 @@ export const PLANTS: Readonly<Record<string, Plant>> = {
     profile: "last-leave",
     check: "presence",
   },
+  "silent-gap": {
+    summary: "nobody hears that messages were lost on the way to the node",
+    profile: "redis-evicts",
+    check: "lost",
+  },
+  "unread-hole": {
+    summary: "what came while a node was cut off is not read behind it",
+    profile: "partition",
+    check: "lost",
+  },
   "ended-token": {
     summary: "a connection whose token has ended goes on",
     profile: "expiry",

@@ -18,7 +18,7 @@ import {
 } from "./facts.ts";
 import { NODE_PROFILES } from "./node-profiles.ts";
 import type { Profile } from "./profile.ts";
-import { type Fault, repeated, type Span, upTo, type Whom } from "./schedule.ts";
+import { type Fault, repeated, type Span, spanOf, upTo, type Whom } from "./schedule.ts";
 import { WORLD, type World } from "./world.ts";
 
 const WHOM: readonly Whom[] = ["publishers", "subscribers"];
@@ -220,3 +220,10 @@ export const PROFILES: Readonly<Record<string, Profile>> = {
   },
   ...NODE_PROFILES,
 };
+
+/** Its nodes share a Redis. Throws a `RangeError` for a profile that is none. */
+export function needsRedis(name: string): boolean {
+  const profile = PROFILES[name];
+  if (profile === undefined) throw new RangeError(`no profile ${name}`);
+  return profile.world(spanOf(1)).broker !== "memory";
+}

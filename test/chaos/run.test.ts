@@ -2,6 +2,7 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { REDIS } from "../support/redis.ts";
 
 /** The command as a process: what it leaves behind, and what it says of itself. */
 
@@ -48,6 +49,21 @@ describe("the chaos command", () => {
       if (signal !== "SIGKILL") expect(status).toBe(signal === "SIGINT" ? 130 : 143);
       await until(() => children.every((pid) => !existsSync(`/proc/${pid}`)));
       expect(children).toHaveLength(3);
+    },
+    WITHIN_MS,
+  );
+
+  test.skipIf(REDIS.path === null)(
+    `takes the Redis of its nodes with it, however it ends${REDIS.skipReason}`,
+    async () => {
+      const run = start("--profile", "bus-cuts", "--seconds", LONG_S, "--out", join(folder, "redis"));
+      // Two nodes, two processes of clients, and the Redis.
+      await until(() => childrenOf(run.pid).length === 5);
+      const children = childrenOf(run.pid);
+      run.kill("SIGKILL");
+      await run.exited;
+      await until(() => children.every((pid) => !existsSync(`/proc/${pid}`)));
+      expect(children).toHaveLength(5);
     },
     WITHIN_MS,
   );

@@ -2,9 +2,10 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { REDIS } from "../support/redis.ts";
 import { moduleOf, PLANTS } from "./plants.ts";
 import type { Profile } from "./profile.ts";
-import { PROFILES } from "./profiles.ts";
+import { needsRedis, PROFILES } from "./profiles.ts";
 import { type Outcome, runProfile } from "./run-profile.ts";
 import type { Stage } from "./stage.ts";
 import { detailsOf, HEAD, lineOf } from "./summary.ts";
@@ -15,12 +16,19 @@ const SECONDS = 60;
 const MAX_SEED = 999_999;
 
 const USAGE = `bun run chaos [options]
-  --profile NAME   one profile, \`all\` (a minute each), or \`ci\` (all, in about two minutes; the default)
+  --profile NAME   one profile, \`all\` or \`nodes\` (those of several nodes; a minute each), or \`ci\` (most, a few seconds each; the default)
   --seed N         the same seed, the same schedule of faults; printed by every run
   --seconds N      how long a profile is under load
   --out FOLDER     for histories, logs and verdicts; kept. Without it they are kept only when a profile failed
   --plant NAME     plants a bug in the node, which the run has to find
   --list           the profiles and the bugs`;
+
+/** Names for several profiles. */
+const GROUPS: Readonly<Record<string, (name: string, profile: Profile) => boolean>> = {
+  all: () => true,
+  nodes: (name) => needsRedis(name),
+  ci: (_name, { ciSeconds }) => ciSeconds !== null,
+};
 
 interface Chosen {
   readonly name: string;
@@ -42,10 +50,9 @@ function chosen(wanted: string, seconds: number | null): Chosen[] {
     ...{ name, profile },
     seconds: seconds ?? (wanted === "ci" ? profile.ciSeconds : null) ?? SECONDS,
   });
-  if (wanted === "ci" || wanted === "all") {
-    const isWanted = ({ ciSeconds }: Profile): boolean => wanted === "all" || ciSeconds !== null;
-    return Object.entries(PROFILES).flatMap(([name, profile]) => (isWanted(profile) ? [of(name, profile)] : []));
-  }
+  const group = GROUPS[wanted];
+  if (group !== undefined)
+    return Object.entries(PROFILES).flatMap(([name, profile]) => (group(name, profile) ? [of(name, profile)] : []));
   const profile = PROFILES[wanted];
   if (profile === undefined) throw new RangeError(`no profile ${wanted}: --list shows them`);
   return [of(wanted, profile)];
@@ -111,6 +118,11 @@ async function runAll(runs: readonly Chosen[], { seed, out, plants }: Common): P
   const outcomes: [string, Outcome | null][] = [];
   if (runs.length > 1) console.log(HEAD);
   for (const { name, profile, seconds } of runs) {
+    // Where everything has to be installed its absence is a failure.
+    if (REDIS.path === null && needsRedis(name) && process.env["CI"] === undefined) {
+      console.log(`${name} is left out${REDIS.skipReason}`);
+      continue;
+    }
     const directory = join(out, name);
     const startMs = performance.now();
     const onStage = (stage: Stage): void => void (current = stage);
