@@ -118,6 +118,13 @@ export const NODE_PROFILES: Readonly<Record<string, Profile>> = {
     },
     expect: { ...lossless, noReconnects, noAnswers },
   },
+  "apart-too-long": {
+    summary: "one of three nodes is cut off from Redis for longer than messages are kept",
+    ciSeconds: null,
+    world: () => ({ ...nodes(3), settings: { HISTORY_SIZE: "10" } }),
+    faults: (span) => [{ do: "part", atMs: span.faultAtMs, node: 2, forMs: upTo(8_000, span, 0.4) }],
+    expect: { ...settled, noReconnects, someGaps },
+  },
   failover: {
     summary: "the master is killed, its replica promoted by a Sentinel, and the old one comes back as a replica",
     ciSeconds: null,

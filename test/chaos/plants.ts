@@ -47,7 +47,7 @@ export const PLANTS: Readonly<Record<string, Plant>> = {
   },
   "silent-gap": {
     summary: "nobody hears that messages were lost on the way to the node",
-    profile: "redis-evicts",
+    profile: "apart-too-long",
     check: "lost",
   },
   "unread-hole": {
