@@ -17,7 +17,7 @@ export const PLANTS: Readonly<Record<string, Plant>> = {
   },
   "short-recovery": {
     summary: "a recovery leaves out its first message",
-    profile: "flaps",
+    profile: "storm",
     check: "recovery",
   },
   "partial-recovery": {
