@@ -1,10 +1,10 @@
 import type { Clock } from "../observe/clock.ts";
 import type { ClientEvents } from "./client.ts";
-import { BACKOFF, type Backoff, STABLE_MS } from "./backoff.ts";
+import { BACKOFF, STABLE_MS } from "./backoff.ts";
 import { MOVES, type State, type Trigger } from "./connection-state.ts";
 import { addressOf, secretOf } from "./credential.ts";
 import type { Emitter } from "./emitter.ts";
-import { TautlineError } from "./error.ts";
+import { type ErrorFacts, TautlineError } from "./error.ts";
 import { type Frame, isFrame, isObject } from "./frame.ts";
 import { type Framing, jsonFraming } from "./framing.ts";
 import type { ConnectOptions } from "./options.ts";
@@ -36,7 +36,6 @@ export class Connection {
   readonly #options: ConnectOptions;
   readonly #ports: ConnectionPorts;
   readonly #clock: Clock;
-  readonly #backoff: Backoff;
   #state: State = "waiting";
   #status: Status = { state: "connecting", attempt: 0 };
   #attempt = 0;
@@ -47,7 +46,7 @@ export class Connection {
   #secret = "";
   #refusedSecret = "";
   #framing: Framing = jsonFraming;
-  #auth: string | null = null;
+  #auth = "";
   #socket: Socket | undefined;
   #greeting: Frame = { type: "" };
   #greetedMs = 0;
@@ -61,7 +60,6 @@ export class Connection {
     this.#options = options;
     this.#ports = ports;
     this.#clock = clock;
-    this.#backoff = { ...BACKOFF, ...options.backoff };
   }
 
   get status(): Status {
@@ -118,17 +116,19 @@ export class Connection {
       void this.#ask(++this.#serial);
     },
     opening: () => this.#open(),
-    greeting: () => this.#auth !== null && this.send(this.#auth),
+    greeting: () => this.#auth && this.send(this.#auth),
     connected: () => {
+      const { connectionId, nodeId, user } = this.#greeting;
       this.#greetedMs = this.#heardMs;
       this.#beat();
       // First, so that a topic that a listener joins is not joined once more.
       this.#ports.greeted();
-      this.#tell(this.#greeting);
+      this.#setStatus({ state: "connected", connectionId, nodeId, user });
     },
     waiting: () => {
       const attempt = this.#attempt;
-      const ms = waitMs(this.#verdict, this.#backoff, attempt, (this.#options.random ?? Math.random)());
+      const { backoff, random = Math.random } = this.#options;
+      const ms = waitMs(this.#verdict, { ...BACKOFF, ...backoff }, attempt, random());
       this.#attempt += 1;
       this.#timer(ms, () => this.trigger("due"));
       this.#setStatus({ state: "waiting", attempt, until: this.#clock.now() + ms, why: this.#verdict.why });
@@ -187,7 +187,7 @@ export class Connection {
   /** What is wrong on this side. */
   #fail(name: "TOKEN_FAILED" | "BAD_ADDRESS", cause: unknown): Verdict {
     const retryAfterMs = advised(cause);
-    this.#ports.events.emit("error", new TautlineError(name, { cause, retryAfterMs }));
+    this.#error(name, { cause, retryAfterMs });
     return verdictOf(0, "", { code: name, retryAfterMs });
   }
 
@@ -197,11 +197,6 @@ export class Connection {
     this.#ports.ended();
   }
 
-  #tell({ expiresAt }: Frame): void {
-    const { connectionId, nodeId, user } = this.#greeting;
-    this.#setStatus({ state: "connected", connectionId, nodeId, user, expiresAt });
-  }
-
   #receive(data: unknown): void {
     this.#heardMs = this.#clock.monotonic();
     this.#askedMs = null;
@@ -209,7 +204,7 @@ export class Connection {
     try {
       frame = this.#framing.decode(data);
     } catch (cause) {
-      this.#ports.events.emit("error", new TautlineError("BAD_FRAME", { cause }));
+      this.#error("BAD_FRAME", { cause });
     }
     if (!isFrame(frame)) return;
     const { type, id, code = "INTERNAL" } = frame;
@@ -219,9 +214,9 @@ export class Connection {
     } else if (type === "auth_error") this.#refusal = frame;
     else if (type === "ping") this.send('{"type":"pong"}');
     else if (type === "auth_expiring") void this.#refresh();
-    else if (type === "auth_refreshed") this.#tell(frame);
-    else if (id === REFRESH_ID) this.#refreshFailed(new TautlineError(code));
-    else this.#ports.receive(frame);
+    else if (id === REFRESH_ID) {
+      if (type === "error") this.#refreshFailed(code);
+    } else this.#ports.receive(frame);
   }
 
   /** Asks when it is silent, and hangs up when it stays so. */
@@ -248,13 +243,17 @@ export class Connection {
       this.#secret = token;
       this.send(JSON.stringify({ type: "refresh", id: REFRESH_ID, token }));
     } catch (cause) {
-      if (socket === this.#socket) this.#refreshFailed(new TautlineError("TOKEN_FAILED", { cause }));
+      if (socket === this.#socket) this.#refreshFailed("TOKEN_FAILED", cause);
     }
   }
 
-  #refreshFailed(error: TautlineError): void {
+  #refreshFailed(code: string, cause?: unknown): void {
     this.#cancelRefresh = this.#clock.after(REFRESH_AGAIN_MS, () => void this.#refresh());
-    this.#ports.events.emit("error", error);
+    this.#error(code, { cause });
+  }
+
+  #error(code: string, facts: ErrorFacts): void {
+    this.#ports.events.emit("error", new TautlineError(code, facts));
   }
 
   #disconnected(): void {

@@ -3,8 +3,8 @@ import type { ConnectOptions } from "./options.ts";
 export interface Address {
   readonly url: string;
   readonly protocols: string[];
-  /** What the first frame is, where the token goes by it. */
-  readonly auth: string | null;
+  /** The first frame, where the token goes by it; else empty. */
+  readonly auth: string;
 }
 
 /** What is asked before every attempt, with a promise in any case. */
@@ -29,6 +29,6 @@ export function addressOf(
   return {
     url: url.href,
     protocols: parameter || isFrame ? [subprotocol] : [subprotocol, "auth", secret],
-    auth: isFrame ? JSON.stringify({ type: "auth", token: secret }) : null,
+    auth: isFrame ? JSON.stringify({ type: "auth", token: secret }) : "",
   };
 }

@@ -19,7 +19,7 @@ export type ClientErrorCode =
   /** Something came that is in no framing. */
   | "BAD_FRAME";
 
-interface ErrorFacts {
+export interface ErrorFacts {
   readonly cause?: unknown;
   readonly retryAfterMs?: number | undefined;
 }

@@ -44,7 +44,6 @@ export interface Frame extends Partial<Position>, Partial<User> {
   readonly connectionId?: string;
   readonly nodeId?: string;
   readonly user?: Identity;
-  readonly expiresAt?: number | null;
   readonly heartbeat?: { readonly intervalMs: number; readonly timeoutMs: number };
   readonly limits?: { readonly maxMessageBytes: number; readonly messagesPerSecond: number };
 }

@@ -119,10 +119,8 @@ export class Inbox {
     if (seenAt !== undefined && timestamp - seenAt < SAME_ID_MS) return;
     this.#times.delete(id);
     this.#times.set(id, timestamp);
-    for (const oldest of this.#times.keys()) {
-      if (this.#times.size <= MAX_IDS) break;
-      this.#times.delete(oldest);
-    }
+    const [oldest = ""] = this.#times.keys();
+    if (this.#times.size > MAX_IDS) this.#times.delete(oldest);
     this.#ports.message(message);
   }
 }

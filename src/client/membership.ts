@@ -4,6 +4,7 @@ import { type Frame, isObject, positionOf, type User } from "./frame.ts";
 import { Inbox } from "./inbox.ts";
 import { type Message, messageOf, messagesOf } from "./message.ts";
 import type { Position } from "./position.ts";
+import type { Status } from "./status.ts";
 import { stream } from "./stream.ts";
 import type { Confirmation, History, Presence, Publishing, Room, TopicOptions, Waiting } from "./topic.ts";
 import type { Joined, TopicEvents } from "./topic-events.ts";
@@ -12,6 +13,7 @@ const ROOM = "room:";
 
 /** What a membership needs of its client. */
 export interface MembershipPorts {
+  readonly status: Status;
   request(membership: Membership, frame: object, options: Waiting, isMessage?: boolean): Promise<Frame>;
   send(frame: object): void;
   rejoin(membership: Membership): Promise<void>;
@@ -85,20 +87,38 @@ export class Membership implements Room {
   }
 
   messages({ signal }: Waiting = {}): AsyncIterableIterator<Message> {
-    return stream(this.#events, "message", this.isOver, signal);
+    return stream(this.#events, "message", this.isOver || this.#ports.status.state === "closed", signal);
   }
 
   [Symbol.asyncIterator](): AsyncIterableIterator<Message> {
     return this.messages();
   }
 
-  /** Something came about the topic: no answer, no join and no leave. */
+  /** Something came about the topic: no answer, no join and no leave. What has no case is a message, or unknown to this version. */
   receive(frame: Frame): void {
-    // An event may be called `constructor`.
-    const handler = Object.hasOwn(HANDLERS, frame.type) ? HANDLERS[frame.type] : undefined;
-    if (handler !== undefined) return void handler(frame, this.inbox, this.#events);
-    const message = messageOf(frame, false);
-    if (message !== null) this.inbox.live(message);
+    const { inbox } = this;
+    const { type, joined = [], left = [], userCount, data } = frame;
+    switch (type) {
+      case "recovered":
+        return inbox.recovered(messagesOf(frame), frame.more === true);
+      case "gap":
+        return inbox.skipped(placed(frame));
+      case "user_joined":
+      case "user_left":
+      case "presence_diff":
+        return this.#events.emit("presence", {
+          joined: type === "user_joined" && isObject<User>(data) ? [data] : joined,
+          left: type === "user_left" && isObject<User>(data) ? [data] : left,
+          userCount,
+        });
+      case "typing":
+        if (isObject<TopicEvents["typing"]>(frame)) this.#events.emit("typing", frame);
+        return;
+      default: {
+        const message = messageOf(frame, false);
+        if (message !== null) inbox.live(message);
+      }
+    }
   }
 
   joinedWith(frame: Frame): void {
@@ -134,20 +154,3 @@ export class Membership implements Room {
 function placed(frame: Frame): Position {
   return positionOf(frame) ?? { offset: 0, epoch: "" };
 }
-
-type Handler = (frame: Frame, inbox: Inbox, events: Emitter<TopicEvents>) => unknown;
-
-const onPresence: Handler = ({ joined = [], left = [], userCount }, _inbox, events) =>
-  events.emit("presence", { joined, left, userCount });
-
-/** What is in no row is a message, or nothing that this version knows. */
-const HANDLERS: Readonly<Record<string, Handler>> = {
-  recovered: (frame, inbox) => inbox.recovered(messagesOf(frame), frame.more === true),
-  gap: (frame, inbox) => inbox.skipped(placed(frame)),
-  user_joined: ({ type, data }, inbox, events) =>
-    isObject<User>(data) && onPresence({ type, joined: [data] }, inbox, events),
-  user_left: ({ type, data }, inbox, events) =>
-    isObject<User>(data) && onPresence({ type, left: [data] }, inbox, events),
-  presence_diff: onPresence,
-  typing: (frame, _inbox, events) => isObject<TopicEvents["typing"]>(frame) && events.emit("typing", frame),
-};

@@ -40,7 +40,7 @@ export class Outbox {
   #notBeforeMs = 0;
 
   /** `maxLength` is that of the frames as JSON, in UTF-16 units. */
-  constructor(maxMessages = Infinity, maxLength = Infinity) {
+  constructor(maxMessages: number, maxLength: number) {
     this.#maxMessages = maxMessages;
     this.#maxLength = maxLength;
   }
@@ -69,7 +69,7 @@ export class Outbox {
 
   /** Gives the answer out. False when nobody waits for it. */
   answer(id: unknown, frame: Frame): boolean {
-    const waiting = this.#take(id);
+    const waiting = this.take(id);
     waiting?.resolve(frame);
     this.#window = Math.min(MAX_IN_FLIGHT, this.#window + 1);
     return waiting !== undefined;
@@ -89,22 +89,17 @@ export class Outbox {
 
   /** Ends with the error, or with `UNKNOWN_OUTCOME` where an earlier try may have got through. */
   fail(id: unknown, error: TautlineError): boolean {
-    const waiting = this.#take(id);
+    const waiting = this.take(id);
     const isOpen = waiting?.isMessage === true && waiting.isUncertain && error.code !== "UNKNOWN_OUTCOME";
     waiting?.reject(isOpen ? new TautlineError("UNKNOWN_OUTCOME", { cause: error }) : error);
     return waiting !== undefined;
-  }
-
-  /** The caller does not wait any longer. */
-  forget(id: number): void {
-    this.#take(id);
   }
 
   /** The connection ended. */
   lost(): void {
     for (const waiting of this.#waiting.values()) {
       waiting.isUncertain ||= waiting.isInFlight;
-      if (waiting.topic === undefined) this.#take(waiting.id)?.resolve();
+      if (waiting.topic === undefined) this.take(waiting.id)?.resolve();
       else this.#land(waiting);
     }
     this.#window = MAX_IN_FLIGHT;
@@ -112,9 +107,9 @@ export class Outbox {
   }
 
   /** Ends what is not on its way, of the topics that are meant. */
-  end(error: TautlineError, isMeant: (topic: string) => boolean): void {
+  end(error: TautlineError, isMeant: (topic?: string) => boolean): void {
     for (const { id, isInFlight, topic } of this.#waiting.values())
-      if (!isInFlight && topic !== undefined && isMeant(topic)) this.fail(id, error);
+      if (!isInFlight && isMeant(topic)) this.fail(id, error);
   }
 
   /** Gives messages back that were sent too long ago. Answers in how many milliseconds there is something to do; infinite for nothing. */
@@ -128,7 +123,8 @@ export class Outbox {
     return nextMs;
   }
 
-  #take(id: unknown): Waiting | undefined {
+  /** It is waited for no longer. */
+  take(id: unknown): Waiting | undefined {
     const waiting = this.#waiting.get(id);
     if (waiting !== undefined) {
       this.#land(waiting);

@@ -103,7 +103,7 @@ export class Session implements Client, ConnectionPorts, MembershipPorts {
     const { promise, resolve, reject } = Promise.withResolvers<Frame | undefined>();
     const id = this.#add({ ...frame, topic }, { topic, resolve, reject }, isMessage);
     const abort = (): void => {
-      this.#outbox.forget(id);
+      this.#outbox.take(id);
       reject(signal?.reason);
     };
     signal?.addEventListener("abort", abort);
@@ -149,7 +149,7 @@ export class Session implements Client, ConnectionPorts, MembershipPorts {
     this.#ended += 1;
     for (const membership of this.#topics.values()) membership.isJoined = false;
     this.#outbox.lost();
-    this.#outbox.end(new TautlineError("LEFT"), (topic) => !this.#topics.has(topic));
+    this.#outbox.end(new TautlineError("LEFT"), (topic = "") => !this.#topics.has(topic));
     this.#pump();
   }
 

@@ -9,8 +9,6 @@ export type Status =
       readonly connectionId: string | undefined;
       readonly nodeId: string | undefined;
       readonly user: Identity | undefined;
-      /** When the token ends, in milliseconds since 1970; null when it does not. */
-      readonly expiresAt: number | null | undefined;
     }
   /** The next attempt is made at `until`, in milliseconds since 1970. */
   | { readonly state: "waiting"; readonly attempt: number; readonly until: number; readonly why: Why }
