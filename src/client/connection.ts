@@ -26,13 +26,14 @@ const CONNECT_TIMEOUT_MS = 20_000;
 const REFRESH_AGAIN_MS = 5_000;
 const CLOSED_WITHIN_MS = 1_000;
 const REFRESH_ID = "refresh";
+const TOKEN_FAILED = "TOKEN_FAILED";
 const TERMS = { intervalMs: 30_000, timeoutMs: 90_000 };
 /** When the network may have changed: a connection that does not answer now is dead. */
 const AT_ONCE = { intervalMs: 0, timeoutMs: 0 };
 
 /** One connection at a time, made again for as long as it is worth it. What follows on what is in the table of `connection-state.ts`. */
 export class Connection {
-  readonly #url: string;
+  readonly #url: URL;
   readonly #options: ConnectOptions;
   readonly #ports: ConnectionPorts;
   readonly #clock: Clock;
@@ -56,7 +57,7 @@ export class Connection {
   #cancelRefresh: (() => void) | undefined;
 
   constructor(url: string, options: ConnectOptions, clock: Clock, ports: ConnectionPorts) {
-    this.#url = url;
+    this.#url = new URL(url.replace(/^http/, "ws"));
     this.#options = options;
     this.#ports = ports;
     this.#clock = clock;
@@ -146,29 +147,28 @@ export class Connection {
       this.trigger("given");
     } catch (cause) {
       if (serial !== this.#serial) return;
-      this.trigger("lost", this.#fail("TOKEN_FAILED", cause));
+      const retryAfterMs = advised(cause);
+      this.#error(TOKEN_FAILED, { cause, retryAfterMs });
+      this.trigger("lost", verdictOf(0, "", { code: TOKEN_FAILED, retryAfterMs }));
     }
   }
 
+  /** What throws here is the token: one of characters that a subprotocol cannot have. */
   #open(): void {
     const { WebSocket: Given = WebSocket } = this.#options;
     this.#refusal = {};
-    try {
-      const { url, protocols, auth } = addressOf(this.#url, this.#options, this.#framing.subprotocol, this.#secret);
-      const socket: Socket = new Given(url, protocols);
-      this.#auth = auth;
-      this.#socket = socket;
-      socket.binaryType = "arraybuffer";
-      const listen = (type: SocketEventType, run: (event: SocketEvent) => void): void =>
-        socket.addEventListener(type, (event) => socket === this.#socket && run(event));
-      listen("open", () => this.trigger("opened"));
-      listen("message", ({ data }) => this.#receive(data));
-      // All that Node 22 says of an upgrade that failed; elsewhere a close follows. Without a listener the package `ws` would throw.
-      listen("error", () => this.#state === "opening" && this.#closed());
-      listen("close", ({ code, reason }) => this.#closed(code, reason));
-    } catch (cause) {
-      this.trigger("stopped", this.#fail("BAD_ADDRESS", cause));
-    }
+    const { url, protocols, auth } = addressOf(this.#url, this.#options, this.#framing.subprotocol, this.#secret);
+    const socket: Socket = new Given(url, protocols);
+    this.#auth = auth;
+    this.#socket = socket;
+    socket.binaryType = "arraybuffer";
+    const listen = (type: SocketEventType, run: (event: SocketEvent) => void): void =>
+      socket.addEventListener(type, (event) => socket === this.#socket && run(event));
+    listen("open", () => this.trigger("opened"));
+    listen("message", ({ data }) => this.#receive(data));
+    // All that Node 22 says of an upgrade that failed; elsewhere a close follows. Without a listener the package `ws` would throw.
+    listen("error", () => this.#state === "opening" && this.#closed());
+    listen("close", ({ code, reason }) => this.#closed(code, reason));
   }
 
   #closed(code?: number, reason?: string): void {
@@ -182,13 +182,6 @@ export class Connection {
       this.#refusedSecret = this.#secret;
     }
     this.trigger(isFinal ? "stopped" : "lost", verdict);
-  }
-
-  /** What is wrong on this side. */
-  #fail(name: "TOKEN_FAILED" | "BAD_ADDRESS", cause: unknown): Verdict {
-    const retryAfterMs = advised(cause);
-    this.#error(name, { cause, retryAfterMs });
-    return verdictOf(0, "", { code: name, retryAfterMs });
   }
 
   #end(): void {
@@ -223,14 +216,14 @@ export class Connection {
   #beat(terms?: Heartbeat): void {
     const nowMs = this.#clock.monotonic();
     const announced = this.#greeting.heartbeat ?? TERMS;
-    const next = silence({ heardMs: this.#heardMs, askedMs: this.#askedMs }, terms ?? announced, nowMs);
-    if (next === "dead") return this.trigger("lost", verdictOf(4090));
-    if (next === "ping") {
+    let leftMs = silence({ heardMs: this.#heardMs, askedMs: this.#askedMs }, terms ?? announced, nowMs);
+    if (leftMs <= 0) {
+      if (this.#askedMs !== null) return this.trigger("lost", verdictOf(4090));
       this.#askedMs = nowMs;
       this.send('{"type":"ping"}');
+      leftMs = GRACE_MS;
     }
-    const inMs = next === "ping" ? GRACE_MS : next;
-    this.#timer(inMs, () => this.#beat(this.#askedMs === null ? undefined : terms));
+    this.#timer(leftMs, () => this.#beat(this.#askedMs === null ? undefined : terms));
   }
 
   async #refresh(): Promise<void> {
@@ -243,7 +236,7 @@ export class Connection {
       this.#secret = token;
       this.send(JSON.stringify({ type: "refresh", id: REFRESH_ID, token }));
     } catch (cause) {
-      if (socket === this.#socket) this.#refreshFailed("TOKEN_FAILED", cause);
+      if (socket === this.#socket) this.#refreshFailed(TOKEN_FAILED, cause);
     }
   }
 

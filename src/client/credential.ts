@@ -16,13 +16,8 @@ export async function secretOf({ token, ticket }: ConnectOptions): Promise<strin
 }
 
 /** Where one attempt goes, and what it shows. */
-export function addressOf(
-  base: string,
-  { auth, ticket }: ConnectOptions,
-  subprotocol: string,
-  secret: string,
-): Address {
-  const url = new URL(base.replace(/^http/, "ws"));
+export function addressOf(base: URL, { auth, ticket }: ConnectOptions, subprotocol: string, secret: string): Address {
+  const url = new URL(base);
   const parameter = ticket ? "ticket" : auth === "query" && "token";
   if (parameter) url.searchParams.set(parameter, secret);
   const isFrame = !parameter && auth === "first-message";

@@ -12,10 +12,8 @@ export type ClientErrorCode =
   | "QUEUE_FULL"
   /** Whoever iterates does not keep up with what comes. */
   | "OVERFLOW"
-  /** The function of the application that gives tokens or tickets failed. */
+  /** The function of the application that gives tokens or tickets failed, or gave what cannot be sent. */
   | "TOKEN_FAILED"
-  /** The address or the token is none that a WebSocket takes. */
-  | "BAD_ADDRESS"
   /** Something came that is in no framing. */
   | "BAD_FRAME";
 

@@ -1,3 +1,4 @@
+import type { Emitter } from "./emitter.ts";
 import type { Message } from "./message.ts";
 import type { Position } from "./position.ts";
 
@@ -9,11 +10,9 @@ export interface Gap {
   readonly to: Position;
 }
 
-export interface InboxPorts {
-  readonly message: (message: Message) => void;
-  readonly gap: (gap: Gap) => void;
-  /** Messages are missing that the node may still have: join again, with the position. */
-  readonly resync: () => void;
+export interface InboxEvents {
+  message: Message;
+  gap: Gap;
 }
 
 /** Live messages that wait for older ones. Beyond it all are dropped, and got by another join. */
@@ -24,15 +23,18 @@ const SAME_ID_MS = 600_000;
 
 /** Brings the messages of one topic into their order: recovered ones before live ones, and each exactly once. */
 export class Inbox {
-  readonly #ports: InboxPorts;
+  readonly #events: Pick<Emitter<InboxEvents>, "emit">;
+  readonly #resync: () => void;
   readonly #times = new Map<string, number>();
   #position: Position | null;
   /** Up to which offset messages of a recovery are to come; none are when it is null, and nobody knows while a join is not answered. */
   #goal: number | null = null;
   #held: Message[] = [];
 
-  constructor(ports: InboxPorts, position: Position | null) {
-    this.#ports = ports;
+  /** `resync`: messages are missing that the node may still have. Joins again, with the position. */
+  constructor(events: Pick<Emitter<InboxEvents>, "emit">, resync: () => void, position: Position | null) {
+    this.#events = events;
+    this.#resync = resync;
     this.#position = position;
   }
 
@@ -60,11 +62,11 @@ export class Inbox {
     const offset = first?.epoch === at.epoch ? Math.min(at.offset, first.offset - 1) : at.offset;
     this.#position = { offset, epoch: at.epoch };
     this.#goal = null;
-    if (known !== null) this.#ports.gap({ after: known, to: this.#position });
+    if (known !== null) this.#events.emit("gap", { after: known, to: this.#position });
     this.#release();
   }
 
-  recovered(messages: readonly Message[], more: boolean): void {
+  recovered(messages: readonly Message[], more = false): void {
     this.#takeAll(messages);
     if (!more) this.#goal = null;
     this.#release();
@@ -75,12 +77,12 @@ export class Inbox {
     const after = this.#position;
     if (after === null || (after.epoch === to.epoch && after.offset >= to.offset)) return;
     this.#position = to;
-    this.#ports.gap({ after, to });
+    this.#events.emit("gap", { after, to });
   }
 
   live(message: Message): void {
     if (this.#goal === null) this.#inOrder(message);
-    else if (this.#held.push(message) > MAX_HELD) this.#ports.resync();
+    else if (this.#held.push(message) > MAX_HELD) this.#resync();
   }
 
   #takeAll(messages: readonly Message[]): void {
@@ -102,7 +104,7 @@ export class Inbox {
     const { epoch, offset } = message;
     if (epoch !== after.epoch) this.skipped({ epoch, offset: offset - 1 });
     else if (offset > after.offset + 1) {
-      this.#ports.resync();
+      this.#resync();
       return this.live(message);
     }
     this.#take(message);
@@ -121,6 +123,6 @@ export class Inbox {
     this.#times.set(id, timestamp);
     const [oldest = ""] = this.#times.keys();
     if (this.#times.size > MAX_IDS) this.#times.delete(oldest);
-    this.#ports.message(message);
+    this.#events.emit("message", message);
   }
 }

@@ -16,7 +16,7 @@ export type { Why } from "./verdict.ts";
 
 /**
  * Connects to a node, and keeps connected. `url` is an endpoint, such as `wss://example.com/ws`; `/` is the one that says why it refuses.
- * Throws nothing: what goes wrong is in the status.
+ * Throws for what is no address. What goes wrong later is in the status.
  */
 export function connect(url: string, options: ConnectOptions): Client {
   return new Session(url, options);

@@ -23,6 +23,8 @@ export interface MembershipPorts {
 /** What a client knows of a topic that it wants to be a member of. Applications see of it what `Topic` and `Room` say. */
 export class Membership implements Room {
   readonly name: string;
+  readonly #joined = Promise.withResolvers<Joined>();
+  readonly joined = this.#joined.promise;
   readonly inbox: Inbox;
   readonly token: TopicOptions["token"];
   /** Of this connection. */
@@ -30,7 +32,6 @@ export class Membership implements Room {
   isOver = false;
   readonly #ports: MembershipPorts;
   readonly #events = new Emitter<TopicEvents>();
-  readonly #joined = Promise.withResolvers<Joined>();
 
   constructor(name: string, { recover, token }: TopicOptions, ports: MembershipPorts) {
     this.name = name;
@@ -38,16 +39,7 @@ export class Membership implements Room {
     this.#ports = ports;
     // Who does not wait for it hears of it by `left`, or by the status.
     this.joined.catch(() => undefined);
-    const inboxPorts = {
-      message: (message: Message) => this.#events.emit("message", message),
-      gap: (gap: TopicEvents["gap"]) => this.#events.emit("gap", gap),
-      resync: () => void ports.rejoin(this),
-    };
-    this.inbox = new Inbox(inboxPorts, recover ?? null);
-  }
-
-  get joined(): Promise<Joined> {
-    return this.#joined.promise;
+    this.inbox = new Inbox(this.#events, () => void ports.rejoin(this), recover ?? null);
   }
 
   get position(): Position | null {
@@ -86,8 +78,8 @@ export class Membership implements Room {
     return this.#ports.leave(this);
   }
 
-  messages({ signal }: Waiting = {}): AsyncIterableIterator<Message> {
-    return stream(this.#events, "message", this.isOver || this.#ports.status.state === "closed", signal);
+  messages(options?: Waiting): AsyncIterableIterator<Message> {
+    return stream(this.#events, "message", this.isOver || this.#ports.status.state === "closed", options);
   }
 
   [Symbol.asyncIterator](): AsyncIterableIterator<Message> {
@@ -100,7 +92,7 @@ export class Membership implements Room {
     const { type, joined = [], left = [], userCount, data } = frame;
     switch (type) {
       case "recovered":
-        return inbox.recovered(messagesOf(frame), frame.more === true);
+        return inbox.recovered(messagesOf(frame), frame.more);
       case "gap":
         return inbox.skipped(placed(frame));
       case "user_joined":

@@ -28,19 +28,12 @@ interface Chat {
 /** Null when it is none. */
 export function messageOf(frame: Frame, isRecovered: boolean): Message | null {
   const position = positionOf(frame);
-  const { type: event, data, timestamp = 0, messageId = "", from } = frame;
   if (position === null) return null;
-  const chat = event === "new_message" && isObject<Chat>(data) ? data : null;
-  return {
-    ...position,
-    event,
-    data,
-    timestamp,
-    isRecovered,
-    text: chat?.message,
-    messageId: chat?.slug ?? messageId,
-    from: chat === null ? from : { userId: chat.userSlug, username: chat.username },
-  };
+  const { type: event, data, timestamp = 0, messageId = "", from } = frame;
+  const message = { ...position, event, data, timestamp, isRecovered, text: undefined, messageId, from };
+  if (event !== "new_message" || !isObject<Chat>(data)) return message;
+  const { userSlug: userId, username, message: text, slug } = data;
+  return { ...message, text, messageId: slug, from: { userId, username } };
 }
 
 export function messagesOf({ messages = [] }: Frame): Message[] {

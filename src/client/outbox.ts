@@ -34,8 +34,7 @@ export class Outbox {
   readonly #maxLength: number;
   readonly #waiting = new Map<unknown, Waiting>();
   #length = 0;
-  #inFlight = 0;
-  /** How many may be in flight: one after the node refused one for being too fast, and one more with every answer. */
+  /** How many may be in flight before the next: one after the node refused one for being too fast, and one more with every answer. */
   #window = MAX_IN_FLIGHT;
   #notBeforeMs = 0;
 
@@ -53,15 +52,16 @@ export class Outbox {
   }
 
   /** Hands out what is to be sent now, of the topics that are ready. */
-  next(isReady: (topic: string) => boolean, nowMs: number): Outgoing | undefined {
-    if (this.#inFlight >= this.#window || nowMs < this.#notBeforeMs) return undefined;
+  next(isReady: (topic?: string) => boolean, nowMs: number): Outgoing | undefined {
+    if (nowMs < this.#notBeforeMs) return undefined;
+    let inFlight = 0;
     for (const waiting of this.#waiting.values()) {
+      if (waiting.isInFlight) inFlight += 1;
+      if (inFlight >= this.#window) return undefined;
       // A machine that slept may come here before it comes to `expire`.
-      if (waiting.isInFlight || leftMs(waiting, nowMs) <= 0 || !(waiting.topic === undefined || isReady(waiting.topic)))
-        continue;
+      if (waiting.isInFlight || leftMs(waiting, nowMs) <= 0 || !isReady(waiting.topic)) continue;
       waiting.firstSentMs = Math.min(waiting.firstSentMs, nowMs);
       waiting.isInFlight = true;
-      this.#inFlight += 1;
       return waiting;
     }
     return undefined;
@@ -80,7 +80,7 @@ export class Outbox {
     const waiting = this.#waiting.get(id);
     const isRefused = code === "RATE_LIMITED";
     if (waiting === undefined || !(isRefused || waiting.isMessage || waiting.topic === undefined)) return false;
-    this.#land(waiting);
+    waiting.isInFlight = false;
     waiting.isUncertain ||= !isRefused;
     this.#window = 1;
     this.#notBeforeMs = untilMs;
@@ -90,7 +90,7 @@ export class Outbox {
   /** Ends with the error, or with `UNKNOWN_OUTCOME` where an earlier try may have got through. */
   fail(id: unknown, error: TautlineError): boolean {
     const waiting = this.take(id);
-    const isOpen = waiting?.isMessage === true && waiting.isUncertain && error.code !== "UNKNOWN_OUTCOME";
+    const isOpen = waiting?.isMessage && waiting.isUncertain;
     waiting?.reject(isOpen ? new TautlineError("UNKNOWN_OUTCOME", { cause: error }) : error);
     return waiting !== undefined;
   }
@@ -100,7 +100,7 @@ export class Outbox {
     for (const waiting of this.#waiting.values()) {
       waiting.isUncertain ||= waiting.isInFlight;
       if (waiting.topic === undefined) this.take(waiting.id)?.resolve();
-      else this.#land(waiting);
+      waiting.isInFlight = false;
     }
     this.#window = MAX_IN_FLIGHT;
     this.#notBeforeMs = 0;
@@ -117,7 +117,7 @@ export class Outbox {
     let nextMs = this.#notBeforeMs > nowMs ? this.#notBeforeMs - nowMs : Infinity;
     for (const waiting of this.#waiting.values()) {
       const ms = leftMs(waiting, nowMs);
-      if (ms <= 0) this.fail(waiting.id, new TautlineError("UNKNOWN_OUTCOME"));
+      if (ms <= 0) this.take(waiting.id)?.reject(new TautlineError("UNKNOWN_OUTCOME"));
       else nextMs = Math.min(nextMs, ms);
     }
     return nextMs;
@@ -127,16 +127,10 @@ export class Outbox {
   take(id: unknown): Waiting | undefined {
     const waiting = this.#waiting.get(id);
     if (waiting !== undefined) {
-      this.#land(waiting);
       this.#waiting.delete(id);
       this.#length -= waiting.json.length;
     }
     return waiting;
-  }
-
-  #land(waiting: Waiting): void {
-    if (waiting.isInFlight) this.#inFlight -= 1;
-    waiting.isInFlight = false;
   }
 }
 

@@ -23,7 +23,8 @@ export class Session implements Client, ConnectionPorts, MembershipPorts {
   readonly #topics = new Map<string, Membership>();
   readonly #outbox: Outbox;
   readonly #connection: Connection;
-  readonly #signal: AbortSignal | undefined;
+  /** Its signal, which is an option of `addEventListener`, takes the listeners away that others keep. */
+  readonly #over = new AbortController();
   /** Counts the connections that have ended. */
   #ended = 0;
   #lastId = 0;
@@ -32,12 +33,11 @@ export class Session implements Client, ConnectionPorts, MembershipPorts {
   constructor(url: string, options: ConnectOptions) {
     const { clock = steadyClock(), signal, maxQueuedMessages = MAX_MESSAGES, maxQueuedBytes = MAX_LENGTH } = options;
     this.#clock = clock;
-    this.#signal = signal;
     this.#outbox = new Outbox(maxQueuedMessages, maxQueuedBytes);
     this.#connection = new Connection(url, options, clock, this);
     this.#connection.trigger("due");
-    globalThis.addEventListener?.("online", this.#online);
-    signal?.addEventListener("abort", this.close);
+    globalThis.addEventListener?.("online", () => this.#connection.trigger("online"), this.#over);
+    signal?.addEventListener("abort", () => this.close(), this.#over);
     if (signal?.aborted === true) void this.close();
   }
 
@@ -49,8 +49,8 @@ export class Session implements Client, ConnectionPorts, MembershipPorts {
     return this.events.on(name, listener);
   }
 
-  statuses({ signal }: Waiting = {}): AsyncIterableIterator<Status> {
-    return stream(this.events, "status", this.status.state === "closed", signal);
+  statuses(options?: Waiting): AsyncIterableIterator<Status> {
+    return stream(this.events, "status", this.status.state === "closed", options);
   }
 
   join(roomSlug: string, options?: TopicOptions): Room {
@@ -65,11 +65,10 @@ export class Session implements Client, ConnectionPorts, MembershipPorts {
     this.#connection.trigger("reconnectNow");
   }
 
-  readonly close = (): Promise<void> => {
-    globalThis.removeEventListener?.("online", this.#online);
-    this.#signal?.removeEventListener("abort", this.close);
+  close(): Promise<void> {
+    this.#over.abort();
     return this.#connection.close();
-  };
+  }
 
   /** Of a membership: joins, and once more where messages are missing. */
   async rejoin(membership: Membership): Promise<void> {
@@ -102,15 +101,16 @@ export class Session implements Client, ConnectionPorts, MembershipPorts {
     if (isOver) throw new TautlineError("LEFT");
     const { promise, resolve, reject } = Promise.withResolvers<Frame | undefined>();
     const id = this.#add({ ...frame, topic }, { topic, resolve, reject }, isMessage);
+    const over = new AbortController();
     const abort = (): void => {
       this.#outbox.take(id);
       reject(signal?.reason);
     };
-    signal?.addEventListener("abort", abort);
+    signal?.addEventListener("abort", abort, over);
     try {
       return (await promise) ?? { type: "" };
     } finally {
-      signal?.removeEventListener("abort", abort);
+      over.abort();
     }
   }
 
@@ -162,8 +162,6 @@ export class Session implements Client, ConnectionPorts, MembershipPorts {
     this.#pump();
   }
 
-  readonly #online = (): void => this.#connection.trigger("online");
-
   #member(topic: string, options: TopicOptions = {}): Room {
     const known = this.#topics.get(topic);
     if (known !== undefined) return known;
@@ -202,7 +200,7 @@ export class Session implements Client, ConnectionPorts, MembershipPorts {
   #pump(): void {
     this.#cancelPump?.();
     const nowMs = this.#clock.monotonic();
-    const isReady = (topic: string): boolean => this.#topics.get(topic)?.isJoined === true;
+    const isReady = (topic?: string): boolean => topic === undefined || this.#topics.get(topic)?.isJoined === true;
     while (this.#connection.isConnected) {
       const next = this.#outbox.next(isReady, nowMs);
       if (next === undefined) break;

@@ -17,13 +17,7 @@ export interface Heartbeat {
 /** After a ping this long is given in any case: a machine that slept has had no time to hear anything. */
 export const GRACE_MS = 5_000;
 
-/** What is to be done now, or in how many milliseconds to look again. */
-export function silence(
-  { heardMs, askedMs }: Heard,
-  { intervalMs, timeoutMs }: Heartbeat,
-  nowMs: number,
-): "ping" | "dead" | number {
-  const leftMs = (askedMs === null ? heardMs + intervalMs : Math.max(heardMs + timeoutMs, askedMs + GRACE_MS)) - nowMs;
-  if (leftMs > 0) return leftMs;
-  return askedMs === null ? "ping" : "dead";
+/** In how many milliseconds there is something to do, none or less for now: to ask, or to hang up when that was done. */
+export function silence({ heardMs, askedMs }: Heard, { intervalMs, timeoutMs }: Heartbeat, nowMs: number): number {
+  return (askedMs === null ? heardMs + intervalMs : Math.max(heardMs + timeoutMs, askedMs + GRACE_MS)) - nowMs;
 }

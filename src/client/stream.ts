@@ -1,5 +1,6 @@
 import type { Emitter } from "./emitter.ts";
 import { TautlineError } from "./error.ts";
+import type { Waiting } from "./topic.ts";
 
 /** What came and was not asked for yet. Beyond it the iteration fails, for else something would be missing from it. */
 const MAX_BUFFERED = 1_000;
@@ -9,9 +10,10 @@ export function stream<Events, Name extends keyof Events>(
   emitter: Emitter<Events>,
   name: Name,
   isOver: boolean,
-  signal?: AbortSignal,
+  { signal }: Waiting = {},
 ): AsyncIterableIterator<Events[Name]> {
   const buffer: Events[Name][] = [];
+  const over = new AbortController();
   let wake: (() => void) | undefined;
   let isEnded = isOver || signal?.aborted === true;
   const unsubscribe = emitter.on(name, (event) => {
@@ -23,11 +25,11 @@ export function stream<Events, Name extends keyof Events>(
     isEnded = true;
     unsubscribe();
     emitter.ends.delete(end);
-    signal?.removeEventListener("abort", end);
+    over.abort();
     wake?.();
   };
   emitter.ends.add(end);
-  signal?.addEventListener("abort", end);
+  signal?.addEventListener("abort", end, over);
 
   async function* values(): AsyncGenerator<Events[Name], void> {
     try {

@@ -1,6 +1,5 @@
 import type { User } from "./frame.ts";
-import type { Gap } from "./inbox.ts";
-import type { Message } from "./message.ts";
+import type { InboxEvents } from "./inbox.ts";
 import type { Position } from "./position.ts";
 
 export interface Joined extends Position {
@@ -27,11 +26,9 @@ export interface Typing extends User {
   readonly isTyping: boolean;
 }
 
-export interface TopicEvents {
-  message: Message;
+export interface TopicEvents extends InboxEvents {
   joined: Joined;
   left: Left;
-  gap: Gap;
   presence: PresenceChange;
   typing: Typing;
 }

@@ -17,7 +17,16 @@ export interface Verdict {
   readonly retryAfterMs: number;
 }
 
-const ROWS: Readonly<Record<number, { readonly name: string; readonly then: AfterClose }>> = CLOSES;
+interface Row {
+  readonly name: string;
+  readonly then: AfterClose;
+}
+
+const ROWS: Readonly<Record<number, Row>> = CLOSES;
+/** No close came, or one that says nothing. */
+const BROKEN: Row = { name: "LOST", then: "may-reconnect" };
+/** What it means is the application's to say, and so is whether to come back. */
+const CHOSEN: Row = { name: "OTHER", then: "stop" };
 /** Longer than any delay that a node asks for by itself, shorter than what a timer can hold. */
 const MAX_RETRY_AFTER_MS = 3_600_000;
 
@@ -29,10 +38,10 @@ export interface Refusal {
 
 /** Of a connection that was open. A code of 4000–4999 that is in no table is the application's own: it says stop. */
 export function verdictOf(code = 1006, reason = "", refusal?: Refusal): Verdict {
-  const row = ROWS[code];
+  const { name, then } = ROWS[code] ?? (code < 4_000 ? BROKEN : CHOSEN);
   return {
-    why: { code, name: refusal?.code ?? row?.name ?? (code < 4_000 ? "LOST" : "OTHER"), reason },
-    then: row?.then ?? (code < 4_000 ? "may-reconnect" : "stop"),
+    why: { code, name: refusal?.code ?? name, reason },
+    then,
     retryAfterMs: milliseconds(refusal?.retryAfterMs) || delayIn(reason),
   };
 }
@@ -53,6 +62,5 @@ export function milliseconds(value: unknown): number {
 /** How long to wait before the next attempt: what the node asked for, and never less than the backoff. */
 export function waitMs({ then, retryAfterMs }: Verdict, backoff: Backoff, attempt: number, random: number): number {
   // Another connection has to end first: nobody knows when, and trying fast does not help.
-  const jitteredMs = then === "wait" ? (backoff.maxDelayMs * (1 + random)) / 2 : backoffMs(backoff, attempt, random);
-  return Math.max(retryAfterMs, jitteredMs);
+  return Math.max(retryAfterMs, backoffMs(backoff, then === "wait" ? Infinity : attempt, random));
 }
