@@ -1,0 +1,73 @@
+import type { FileSink } from "bun";
+
+/** A program that a test types lines into, and whose output and complaints it reads line by line. */
+export class TerminalProcess {
+  /** What it printed, and what it said on standard error. */
+  readonly printed: string[] = [];
+  readonly said: string[] = [];
+  readonly #child: Bun.Subprocess<"pipe", "pipe", "pipe">;
+  #changed = Promise.withResolvers<void>();
+  #isOver = false;
+
+  constructor(command: readonly string[], env: Record<string, string>) {
+    this.#child = Bun.spawn([...command], { env, stdin: "pipe", stdout: "pipe", stderr: "pipe" });
+    void Promise.all([this.#read(this.#child.stdout, this.printed), this.#read(this.#child.stderr, this.said)]).then(
+      () => {
+        this.#isOver = true;
+        this.#wake();
+      },
+    );
+  }
+
+  type(...lines: readonly string[]): void {
+    const input: FileSink = this.#child.stdin;
+    for (const line of lines) void input.write(`${line}\n`);
+    void input.flush();
+  }
+
+  /** Rejects when the program ends, or 20 s are over, before that holds. */
+  async until(holds: () => boolean): Promise<void> {
+    const deadlineMs = performance.now() + 20_000;
+    while (!holds()) {
+      const isLate = performance.now() > deadlineMs;
+      if (this.#isOver || isLate) throw new Error([...this.said, ...this.printed].join("\n"));
+      await Promise.race([this.#changed.promise, Bun.sleep(1_000)]);
+    }
+  }
+
+  /** How many of the lines on standard error begin like this. */
+  count(start: string): number {
+    return this.said.filter((line) => line.startsWith(start)).length;
+  }
+
+  /** Ctrl+C; the exit status. */
+  async interrupt(): Promise<number> {
+    this.#child.kill("SIGINT");
+    return this.#child.exited;
+  }
+
+  async ended(): Promise<number> {
+    return this.#child.exited;
+  }
+
+  async kill(): Promise<void> {
+    this.#child.kill("SIGKILL");
+    await this.#child.exited;
+  }
+
+  async #read(output: ReadableStream<Uint8Array>, lines: string[]): Promise<void> {
+    let rest = "";
+    const decoder = new TextDecoder();
+    for await (const chunk of output) {
+      const parts = (rest + decoder.decode(chunk, { stream: true })).split("\n");
+      rest = parts.pop() ?? "";
+      lines.push(...parts);
+      this.#wake();
+    }
+  }
+
+  #wake(): void {
+    this.#changed.resolve();
+    this.#changed = Promise.withResolvers();
+  }
+}
