@@ -1,7 +1,6 @@
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import manifest from "../package.json" with { type: "json" };
 
 /**
  * Builds what browsers, Node and bundlers import as `tautline/client`: `dist/client/`, ES modules that import nothing, with their types.
@@ -9,8 +8,7 @@ import manifest from "../package.json" with { type: "json" };
  */
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
-/** In the repository Bun takes the source; everybody else takes what is built of it. */
-const ENTRY = join(ROOT, manifest.exports["./client"].bun);
+const ENTRY = join(ROOT, "src/client/index.ts");
 
 export interface ClientFile {
   readonly name: string;

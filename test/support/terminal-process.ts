@@ -25,6 +25,11 @@ export class TerminalProcess {
     void input.flush();
   }
 
+  /** Nothing more is typed (Ctrl+D). */
+  endInput(): void {
+    void this.#child.stdin.end();
+  }
+
   /** Rejects when the program ends, or 20 s are over, before that holds. */
   async until(holds: () => boolean): Promise<void> {
     const deadlineMs = performance.now() + 20_000;
@@ -38,6 +43,11 @@ export class TerminalProcess {
   /** How many of the lines on standard error begin like this. */
   count(start: string): number {
     return this.said.filter((line) => line.startsWith(start)).length;
+  }
+
+  /** How many times it printed exactly this. */
+  timesPrinted(line: string): number {
+    return this.printed.filter((printed) => printed === line).length;
   }
 
   /** Ctrl+C; the exit status. */
