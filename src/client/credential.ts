@@ -1,0 +1,34 @@
+import type { ConnectOptions } from "./options.ts";
+
+export interface Address {
+  readonly url: string;
+  readonly protocols: string[];
+  /** What the first frame is, where the token goes by it. */
+  readonly auth: string | null;
+}
+
+/** What is asked before every attempt, with a promise in any case. */
+export async function secretOf({ token, ticket }: ConnectOptions): Promise<string> {
+  const secret: unknown = await (ticket ?? (typeof token === "function" ? token : () => token))();
+  // Whoever forgot to return something would else be told that "undefined" is no good token.
+  if (typeof secret !== "string" || secret === "") throw new TypeError("no token");
+  return secret;
+}
+
+/** Where one attempt goes, and what it shows. */
+export function addressOf(
+  base: string,
+  { auth, ticket }: ConnectOptions,
+  subprotocol: string,
+  secret: string,
+): Address {
+  const url = new URL(base.replace(/^http/, "ws"));
+  const way = ticket ? "ticket" : (auth ?? "subprotocol");
+  if (way === "ticket") url.searchParams.set("ticket", secret);
+  if (way === "query") url.searchParams.set("token", secret);
+  return {
+    url: url.href,
+    protocols: way === "subprotocol" ? [subprotocol, "auth", secret] : [subprotocol],
+    auth: way === "first-message" ? JSON.stringify({ type: "auth", token: secret }) : null,
+  };
+}

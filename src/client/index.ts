@@ -1,0 +1,23 @@
+import { Client } from "./client.ts";
+import type { ConnectOptions } from "./options.ts";
+
+export type { Client, ClientEvents } from "./client.ts";
+export { TautlineError, type ClientErrorCode } from "./error.ts";
+export type { Gap } from "./inbox.ts";
+export type { TopicOptions } from "./membership.ts";
+export type { Message, User } from "./message.ts";
+export type { ConnectOptions } from "./options.ts";
+export type { Position } from "./position.ts";
+export type { Room } from "./room.ts";
+export type { Identity, Status } from "./status.ts";
+export type { Confirmation, History, Presence, Publishing, Topic, Waiting } from "./topic.ts";
+export type { Joined, Left, PresenceChange, TopicEvents, Typing } from "./topic-events.ts";
+export type { Why } from "./verdict.ts";
+
+/**
+ * Connects to a node, and keeps connected. `url` is an endpoint, such as `wss://example.com/ws`; `/` is the one that says why it refuses.
+ * Throws nothing: what goes wrong is in the status.
+ */
+export function connect(url: string, options: ConnectOptions): Client {
+  return new Client(url, options);
+}

@@ -1,0 +1,63 @@
+import { CLOSES, type AfterClose } from "../protocol/codes.ts";
+import type { Backoff } from "./backoff.ts";
+import { backoffMs } from "./backoff.ts";
+
+/** Why there is no connection. */
+export interface Why {
+  /** The close code; 1006 where there was none, 0 where it did not come to a connection. */
+  readonly code: number;
+  /** That of the code, or the error code that the node gave with it. */
+  readonly name: string;
+  readonly reason: string;
+}
+
+export interface Verdict {
+  readonly why: Why;
+  readonly then: AfterClose;
+  /** What the node asked for. */
+  readonly retryAfterMs: number;
+}
+
+/** Longer than any delay that a node asks for by itself, shorter than what a timer can hold. */
+const MAX_RETRY_AFTER_MS = 3_600_000;
+
+/** What the frame `auth_error` said before the close. */
+export interface Refusal {
+  readonly code: string;
+  readonly retryAfterMs: number;
+}
+
+/** Of a connection that was open. A code of 4000–4999 that is in no table is the application's own: it says stop. */
+export function verdictOf(code: number, reason: string, refusal?: Refusal): Verdict {
+  const row = rowOf(code);
+  return {
+    why: { code, name: refusal?.code ?? row?.name ?? (code < 4_000 ? "LOST" : "OTHER"), reason },
+    then: row?.then ?? (code < 4_000 ? "may-reconnect" : "stop"),
+    retryAfterMs: refusal?.retryAfterMs ?? delayIn(reason),
+  };
+}
+
+function rowOf(code: number): { readonly name: string; readonly then: AfterClose } | undefined {
+  const rows: Readonly<Record<number, { readonly name: string; readonly then: AfterClose }>> = CLOSES;
+  return rows[code];
+}
+
+function delayIn(reason: string): number {
+  try {
+    return milliseconds(JSON.parse(reason).retryAfterMs);
+  } catch {
+    return 0;
+  }
+}
+
+/** Of something that came from outside. */
+export function milliseconds(value: unknown): number {
+  return typeof value === "number" && value > 0 ? Math.min(value, MAX_RETRY_AFTER_MS) : 0;
+}
+
+/** How long to wait before the next attempt: what the node asked for, and never less than the backoff. */
+export function waitMs({ then, retryAfterMs }: Verdict, backoff: Backoff, attempt: number, random: number): number {
+  // Another connection has to end first: nobody knows when, and trying fast does not help.
+  const jitteredMs = then === "wait" ? (backoff.maxDelayMs * (1 + random)) / 2 : backoffMs(backoff, attempt, random);
+  return Math.max(retryAfterMs, jitteredMs);
+}
