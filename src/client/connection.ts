@@ -171,8 +171,11 @@ export class Connection {
         ifCurrent(() => this.trigger("opened")),
       );
       socket.addEventListener("message", ({ data }) => socket === this.#socket && this.#receive(data));
-      // Told by the close that follows. Without a listener the package `ws` would throw.
-      socket.addEventListener("error", () => undefined);
+      // All that Node 22 says of an upgrade that failed; elsewhere a close follows. Without a listener the package `ws` would throw.
+      socket.addEventListener(
+        "error",
+        ifCurrent(() => this.#state === "opening" && this.#closed(1006, "")),
+      );
       socket.addEventListener("close", ({ code = 1006, reason = "" }) => {
         if (socket === this.#socket) this.#closed(code, reason);
       });
