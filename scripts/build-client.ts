@@ -19,7 +19,7 @@ export interface ClientFile {
 export async function bundleClient(folder: string | null): Promise<readonly ClientFile[]> {
   const { outputs } = await Bun.build({
     entrypoints: [ENTRY],
-    ...{ target: "browser", format: "esm", splitting: true, minify: true },
+    ...{ target: "browser", format: "esm", splitting: true, modulePreload: false, minify: true },
     ...{ naming: { entry: "client.js", chunk: "client-[hash].js" }, sourcemap: folder === null ? "none" : "linked" },
     ...(folder !== null && { outdir: folder }),
   });
