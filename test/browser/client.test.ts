@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { Browser } from "playwright-core";
 import { FaultProxy } from "../chaos/fault-proxy.ts";
+import { fieldsOf, textOf } from "../chaos/framing.ts";
 import { chromiumProgram, ClientPage, serveApplication, startChromium } from "../support/client-page.ts";
 import { TestNode, token } from "../support/node.ts";
 
@@ -31,7 +32,7 @@ describe.skipIf(chromiumProgram.path === null)(`the client in Chromium${chromium
 
   async function ticket(): Promise<string> {
     const response = await node.http("/api/ws/ticket", { method: "POST", headers: { Authorization: `Bearer ${JWT}` } });
-    return (await response.json()).ticket;
+    return textOf(fieldsOf(await response.json()), "ticket");
   }
 
   const at = (query: Record<string, string>) => ({ url: `ws://127.0.0.1:${proxy.port}/ws`, ...query });
@@ -76,7 +77,7 @@ describe.skipIf(chromiumProgram.path === null)(`the client in Chromium${chromium
       expect(page.errors).toEqual([]);
       const arrived = [];
       for (let i = 0; i < 5; i++) arrived.push(await observer.jsonOfType("new_message"));
-      expect(arrived.map((frame) => frame["data"].message)).toEqual(messages);
+      expect(arrived.map((frame) => textOf(fieldsOf(frame["data"]), "message"))).toEqual(messages);
     },
   );
 

@@ -18,6 +18,7 @@ import {
   stopped,
 } from "./facts.ts";
 import type { Random } from "./random.ts";
+import { withSdk } from "./sdk-profiles.ts";
 import { type Fault, repeated, type Span, upTo, type Whom } from "./schedule.ts";
 import { WORLD, type World } from "./world.ts";
 
@@ -58,7 +59,7 @@ function lastTokenTtlS({ faultAtMs }: Span): number {
   return Math.ceil(faultAtMs / 1_000) + 1;
 }
 
-export const PROFILES: Readonly<Record<string, Profile>> = {
+const KIT_PROFILES: Readonly<Record<string, Profile>> = {
   kill: {
     summary: "the node is killed, and started again with nothing of what it knew",
     ciSeconds: 4,
@@ -230,3 +231,5 @@ export const PROFILES: Readonly<Record<string, Profile>> = {
     expect: { ...lossless, noReconnects, itIsCounted: someOf("audit_errors_total") },
   },
 };
+
+export const PROFILES: Readonly<Record<string, Profile>> = withSdk(KIT_PROFILES);
