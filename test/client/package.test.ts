@@ -20,7 +20,7 @@ beforeAll(() => {
 }, 60_000);
 afterAll(() => packed.remove());
 
-/** The scripts that a browser may load of \`tautline/client\`. */
+/** The scripts that a browser may load of `tautline/client`. */
 function scripts(): { readonly name: string; readonly code: string }[] {
   return packed.files
     .filter((path) => /^dist\/client\/[^/]+\.js$/.test(path))

@@ -23,7 +23,7 @@ describe.skipIf(python.path === null)(`the client in Python${python.skipReason}`
     proxy = await FaultProxy.start({ to: { port: node.port } });
   });
   afterAll(async () => {
-    await Promise.all(running.map((chat) => chat.kill()));
+    await Promise.all(running.map((each) => each.kill()));
     await proxy.stop();
     await node.stop();
   });

@@ -61,7 +61,7 @@ export class ClientPage {
 
   /** Resolves when the client of the page is a member of the room. */
   async load(query: Readonly<Record<string, string>>): Promise<void> {
-    await this.page.goto(`${this.#origin}/?${new URLSearchParams(query)}`);
+    await this.page.goto(`${this.#origin}/?${new URLSearchParams(query).toString()}`);
     await this.joined();
   }
 
@@ -73,7 +73,7 @@ export class ClientPage {
     await this.page.evaluate(`for (const text of ${JSON.stringify(texts)}) void app.send(text)`);
   }
 
-  /** `expression` is about \`app\`. */
+  /** `expression` is about `app`. */
   async until(expression: string): Promise<void> {
     await this.page.waitForFunction(expression);
   }
