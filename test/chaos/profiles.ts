@@ -24,7 +24,7 @@ import { WORLD, type World } from "./world.ts";
 
 export interface Profile {
   readonly summary: string;
-  /** Of a run of all profiles in about two minutes; alone it runs for a minute. */
+  /** Of a run of all profiles in about three minutes; alone it runs for a minute. */
   readonly ciSeconds: number;
   readonly world: (span: Span) => World;
   /** The same for the same random numbers. */
