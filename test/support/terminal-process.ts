@@ -11,12 +11,7 @@ export class TerminalProcess {
 
   constructor(command: readonly string[], env: Record<string, string>) {
     this.#child = Bun.spawn([...command], { env, stdin: "pipe", stdout: "pipe", stderr: "pipe" });
-    void Promise.all([this.#read(this.#child.stdout, this.printed), this.#read(this.#child.stderr, this.said)]).then(
-      () => {
-        this.#isOver = true;
-        this.#wake();
-      },
-    );
+    void this.#readAll();
   }
 
   type(...lines: readonly string[]): void {
@@ -63,6 +58,12 @@ export class TerminalProcess {
   async kill(): Promise<void> {
     this.#child.kill("SIGKILL");
     await this.#child.exited;
+  }
+
+  async #readAll(): Promise<void> {
+    await Promise.all([this.#read(this.#child.stdout, this.printed), this.#read(this.#child.stderr, this.said)]);
+    this.#isOver = true;
+    this.#wake();
   }
 
   async #read(output: ReadableStream<Uint8Array>, lines: string[]): Promise<void> {
