@@ -1,82 +1,67 @@
 import type { Clock } from "../observe/clock.ts";
-import { Connection } from "./connection.ts";
-import { Emitter } from "./emitter.ts";
+import { Connection, type ConnectionEvents } from "./connection.ts";
 import { TautlineError } from "./error.ts";
-import { type Frame, isObject, numberOf, text, topicOf } from "./frame.ts";
-import { Joins } from "./joins.ts";
-import { Membership, type TopicOptions } from "./membership.ts";
+import type { Frame } from "./frame.ts";
+import { Membership, type MembershipPorts } from "./membership.ts";
 import type { ConnectOptions } from "./options.ts";
 import { Outbox } from "./outbox.ts";
-import { Pace } from "./pace.ts";
-import { Room } from "./room.ts";
 import type { Status } from "./status.ts";
 import { steadyClock } from "./steady-clock.ts";
 import { type Sink, stream } from "./stream.ts";
-import { Topic, type TopicPorts, type Waiting } from "./topic.ts";
+import type { Room, Topic, TopicOptions, Waiting } from "./topic.ts";
 import { milliseconds } from "./verdict.ts";
 
-export interface ClientEvents {
-  status: Status;
-  /** What nobody waits for: a token that could not be had, an error of the node about nothing that was asked. */
-  error: TautlineError;
-}
+export type ClientEvents = Pick<ConnectionEvents, "status" | "error">;
 
 const MAX_MESSAGES = 1_000;
 const MAX_LENGTH = 1_048_576;
-const LEFT = new Set(["room_left", "unsubscribed"]);
+
+interface Request {
+  readonly frame: object;
+  readonly resolve: (answer: Frame) => void;
+  readonly reject: (error: TautlineError) => unknown;
+}
 
 /** A connection that is kept, with the topics that are joined over it. Made by `connect`. */
 export class Client {
   readonly #clock: Clock;
-  readonly #events = new Emitter<ClientEvents>();
   readonly #sinks = new Set<Sink<Status>>();
-  readonly #topics = new Map<string, { readonly membership: Membership; readonly handle: Room }>();
-  readonly #leaving = new Map<string, () => void>();
-  readonly #pace = new Pace();
+  readonly #topics = new Map<string, Membership>();
   readonly #outbox: Outbox;
-  readonly #joins: Joins;
+  /** Joins and leaves that this connection has not answered: one of each topic. */
+  #moves = new Outbox();
   readonly #connection: Connection;
-  readonly #ports: TopicPorts;
+  readonly #ports: MembershipPorts;
   readonly #signal: AbortSignal | undefined;
   #lastId = 0;
-  #cancelPump: () => void = () => undefined;
-  #cancelWatch: (() => void) | null = null;
+  #cancelPump: (() => void) | undefined;
 
   constructor(url: string, options: ConnectOptions) {
-    this.#clock = options.clock ?? steadyClock();
-    this.#signal = options.signal;
-    this.#outbox = new Outbox({
-      maxMessages: options.maxQueuedMessages ?? MAX_MESSAGES,
-      maxLength: options.maxQueuedBytes ?? MAX_LENGTH,
-    });
+    const { clock = steadyClock(), signal, maxQueuedMessages = MAX_MESSAGES, maxQueuedBytes = MAX_LENGTH } = options;
+    this.#clock = clock;
+    this.#signal = signal;
+    this.#outbox = new Outbox(maxQueuedMessages, maxQueuedBytes);
     this.#ports = {
       request: (membership, frame, waiting, isMessage = false) => this.#request(membership, frame, waiting, isMessage),
-      send: (membership, frame) => {
-        if (membership.isJoined) this.#send({ ...frame, ...membership.place });
-      },
+      send: (frame) => this.#connection.send(JSON.stringify(frame)),
+      join: (membership) => void this.#rejoin(membership),
       leave: (membership) => this.#leave(membership),
     };
-    this.#joins = new Joins(this.#clock, {
-      send: (frame) => this.#send(frame),
-      id: () => this.#id(),
-      joined: () => this.#pump(),
-      refused: (membership, error) => this.#drop(membership, error),
+    this.#connection = new Connection(url, options, clock);
+    const { events } = this.#connection;
+    events.on("status", (status) => {
+      for (const sink of this.#sinks) sink.push(status);
     });
-    this.#connection = new Connection(url, options, this.#clock, {
-      status: (status) => {
-        this.#events.emit("status", status);
-        for (const sink of this.#sinks) sink.push(status);
-      },
-      error: (error) => this.#events.emit("error", error),
-      greeted: (greeting) => this.#greeted(greeting),
-      frame: (frame) => this.#receive(frame),
-      lost: () => this.#lost(),
-      ended: () => this.#ended(),
+    events.on("greeted", () => {
+      for (const membership of this.#topics.values()) void this.#rejoin(membership);
     });
+    events.on("frame", (frame) => this.#receive(frame));
+    events.on("lost", () => this.#lost());
+    events.on("ended", () => this.#ended());
     this.#connection.trigger("due");
     globalThis.addEventListener?.("online", this.#online);
-    if (this.#signal?.aborted === true) this.#abort();
-    this.#signal?.addEventListener("abort", this.#abort);
+    if (signal?.aborted === true) this.#abort();
+    signal?.addEventListener("abort", this.#abort);
   }
 
   get status(): Status {
@@ -85,16 +70,12 @@ export class Client {
 
   /** The returned function takes the listener away. */
   on<Name extends keyof ClientEvents>(name: Name, listener: (event: ClientEvents[Name]) => void): () => void {
-    return this.#events.on(name, listener);
+    return this.#connection.events.on(name, listener);
   }
 
   /** Each status from now on; ends when the connection is closed for good. */
   statuses({ signal }: Waiting = {}): AsyncIterableIterator<Status> {
-    return stream((sink) => {
-      if (this.status.state === "closed") sink.end();
-      else this.#sinks.add(sink);
-      return () => void this.#sinks.delete(sink);
-    }, signal);
+    return stream(this.#sinks, this.status.state === "closed", signal);
   }
 
   /** The same room each time, until it is left. */
@@ -124,151 +105,129 @@ export class Client {
 
   #join(topic: string, options: TopicOptions = {}): Room {
     const known = this.#topics.get(topic);
-    if (known !== undefined) return known.handle;
-    const membership = new Membership(topic, options, (member) => this.#joins.add(member));
-    const handle = new Room(membership, this.#ports);
-    if (this.status.state === "closed") membership.end("CLOSED");
-    else this.#topics.set(topic, { membership, handle });
-    if (this.#connection.isConnected) this.#joins.add(membership);
-    return handle;
+    if (known !== undefined) return known;
+    const membership = new Membership(topic, options, this.#ports);
+    if (this.status.state === "closed") membership.end("CLOSED", new TautlineError("CLOSED"));
+    else this.#topics.set(topic, membership);
+    if (this.#connection.isConnected) void this.#rejoin(membership);
+    return membership;
+  }
+
+  async #rejoin(membership: Membership): Promise<void> {
+    const moves = this.#moves;
+    const { inbox } = membership;
+    inbox.joins();
+    try {
+      const token = await membership.token?.();
+      if (moves !== this.#moves || membership.isOver) return;
+      this.#add(moves, membership, false, {
+        frame: { type: "subscribe", recover: inbox.position ?? undefined, token },
+        // At once: what comes next counts on it.
+        resolve: (answer) => membership.joinedWith(answer),
+        // What the end of the connection takes back is done anew on the next one.
+        reject: (error) => moves === this.#moves && this.#drop(membership, error),
+      });
+    } catch (cause) {
+      this.#drop(membership, new TautlineError("TOKEN_FAILED", { cause }));
+    }
   }
 
   #request(membership: Membership, frame: object, { signal }: Waiting, isMessage: boolean): Promise<Frame> {
-    const id = this.#id();
     return new Promise((resolve, reject) => {
       signal?.throwIfAborted();
       if (this.status.state === "closed") throw new TautlineError("CLOSED");
       if (membership.isOver) throw new TautlineError("LEFT");
-      const json = JSON.stringify({ ...frame, ...membership.place, id });
-      const abort = (): void => {
+      const id = this.#add(this.#outbox, membership, isMessage, { frame, resolve, reject });
+      signal?.addEventListener("abort", () => {
         this.#outbox.forget(id);
-        reject(signal?.reason);
-      };
-      const settled = (): void => signal?.removeEventListener("abort", abort);
-      this.#outbox.add({
-        id,
-        topic: membership.topic,
-        json,
-        isMessage,
-        resolve(answer) {
-          settled();
-          resolve(answer);
-        },
-        reject(error) {
-          settled();
-          reject(error);
-        },
+        reject(signal.reason);
       });
-      signal?.addEventListener("abort", abort);
-      this.#pump();
     });
+  }
+
+  #add(outbox: Outbox, { name: topic }: Membership, isMessage: boolean, { frame, ...answers }: Request): number {
+    const id = ++this.#lastId;
+    outbox.add({ ...answers, id, topic, isMessage, json: JSON.stringify({ ...frame, topic, id }) });
+    this.#pump();
+    return id;
   }
 
   #leave(membership: Membership): Promise<void> {
-    if (membership.isOver) return Promise.resolve();
-    const id = this.#id();
-    this.#drop(membership, null);
-    if (!this.#connection.isConnected) return Promise.resolve();
+    const { isOver } = membership;
+    this.#drop(membership, new TautlineError("LEFT"), "OK");
     return new Promise((resolve) => {
-      this.#leaving.set(id, resolve);
-      this.#send({ ...membership.leaveFrame(), id });
+      if (isOver || !this.#connection.isConnected) return resolve();
+      const settle = (): void => resolve();
+      this.#add(this.#moves, membership, false, { frame: { type: "unsubscribe" }, resolve: settle, reject: settle });
     });
   }
 
-  /** `error` is null when the application asked for it. */
-  #drop(membership: Membership, error: TautlineError | null): void {
-    this.#topics.delete(membership.topic);
-    this.#joins.forget(membership);
-    this.#outbox.end(new TautlineError("LEFT", { cause: error }), (topic) => topic === membership.topic);
-    if (error === null) membership.end("OK", new TautlineError("LEFT"));
-    else membership.end(error.code, error);
-  }
-
-  #greeted({ limits }: Frame): void {
-    const nowMs = this.#clock.monotonic();
-    this.#pace.reset(isObject(limits) ? (numberOf(limits["messagesPerSecond"]) ?? 0) : 0, nowMs);
-    for (const { membership } of this.#topics.values()) this.#joins.add(membership);
-    this.#pump();
+  /** Nothing comes of it any more. What was sent may still be confirmed. */
+  #drop(membership: Membership, error: TautlineError, code: string = error.code): void {
+    const { name, isOver } = membership;
+    if (isOver) return;
+    this.#topics.delete(name);
+    this.#outbox.end(code === "OK" ? error : new TautlineError("LEFT", { cause: error }), (topic) => topic === name);
+    membership.end(code, error);
   }
 
   #receive(frame: Frame): void {
-    const { type, id } = frame;
-    const topic = topicOf(frame);
-    const membership = topic === null ? undefined : this.#topics.get(topic)?.membership;
-    const left = this.#leaving.get(String(id));
-    if (left !== undefined) {
-      this.#leaving.delete(String(id));
-      left();
-    } else if (type === "error") this.#failed(frame);
-    else if (this.#joins.answer(id, frame) || this.#outbox.answer(id, frame)) this.#pump();
+    const { type, id, topic, roomSlug, code = "INTERNAL" } = frame;
+    const membership = this.#topics.get(roomSlug === undefined ? `${topic}` : `room:${roomSlug}`);
+    if (type === "error") this.#failed(frame);
+    else if (this.#moves.answer(id, frame) || this.#outbox.answer(id, frame)) this.#pump();
     else if (membership === undefined) return;
-    else if (LEFT.has(type)) this.#drop(membership, new TautlineError(text(frame["code"])));
+    else if (type === "unsubscribed") this.#drop(membership, new TautlineError(code));
     else membership.receive(frame);
   }
 
-  #failed({ id, code, retryAfterMs }: Frame): void {
-    const afterMs = milliseconds(retryAfterMs);
-    const error = new TautlineError(text(code), { retryAfterMs: afterMs || undefined });
-    if (this.#joins.fail(id, error)) return;
-    if (afterMs > 0 && this.#outbox.postpone(id, error.code)) this.#pace.pause(afterMs, this.#clock.monotonic());
-    else if (!this.#outbox.fail(id, error)) this.#events.emit("error", error);
+  #failed({ id, code = "INTERNAL", retryAfterMs }: Frame): void {
+    const waitMs = milliseconds(retryAfterMs);
+    const untilMs = this.#clock.monotonic() + waitMs;
+    const error = new TautlineError(code, { retryAfterMs });
+    // Whatever keeps a join away for now: it is tried again.
+    const isPostponed =
+      waitMs > 0 && (this.#moves.postpone(id, "RATE_LIMITED", untilMs) || this.#outbox.postpone(id, code, untilMs));
+    if (!isPostponed && !this.#moves.fail(id, error) && !this.#outbox.fail(id, error))
+      this.#connection.events.emit("error", error);
     this.#pump();
   }
 
-  /** Sends what may be sent. */
+  /** Sends what may be sent, gives back what may not be sent any more, and comes again when there is more to do. */
   #pump(): void {
-    this.#cancelPump();
-    if (!this.#connection.isConnected) return;
+    this.#cancelPump?.();
     const nowMs = this.#clock.monotonic();
-    for (;;) {
-      const next = this.#outbox.next((topic) => this.#topics.get(topic)?.membership.isJoined === true, nowMs);
-      if (next === null) break;
-      const waitMs = this.#pace.take(nowMs);
-      if (waitMs > 0) {
-        this.#cancelPump = this.#clock.after(waitMs, () => this.#pump());
-        break;
-      }
-      if (this.#connection.send(next.json)) this.#outbox.sent(next.id, nowMs);
-      else this.#outbox.fail(next.id, new TautlineError("MESSAGE_TOO_LARGE"));
-    }
-    this.#watch();
+    this.#send(this.#moves, () => true, nowMs);
+    this.#send(this.#outbox, (topic) => this.#topics.get(topic)?.isJoined === true, nowMs);
+    const waitMs = Math.min(this.#moves.expire(nowMs), this.#outbox.expire(nowMs));
+    if (waitMs < Infinity) this.#cancelPump = this.#clock.after(waitMs, () => this.#pump());
   }
 
-  /** Gives messages back whose time is over, one timer for all of them. */
-  #watch(): void {
-    if (this.#cancelWatch !== null) return;
-    const inMs = this.#outbox.expire(this.#clock.monotonic());
-    if (inMs === null) return;
-    this.#cancelWatch = this.#clock.after(inMs, () => {
-      this.#cancelWatch = null;
-      this.#watch();
-    });
+  #send(outbox: Outbox, isReady: (topic: string) => boolean, nowMs: number): void {
+    for (;;) {
+      const next = this.#connection.isConnected ? outbox.next(isReady, nowMs) : undefined;
+      if (next === undefined) return;
+      if (!this.#connection.send(next.json)) outbox.fail(next.id, new TautlineError("MESSAGE_TOO_LARGE"));
+    }
   }
 
   #lost(): void {
-    this.#joins.lost();
-    for (const { membership } of this.#topics.values()) membership.isJoined = false;
+    const moves = this.#moves;
+    const error = new TautlineError("LEFT");
+    this.#moves = new Outbox();
+    moves.lost();
+    moves.end(error, () => true);
+    for (const membership of this.#topics.values()) membership.isJoined = false;
     this.#outbox.lost();
-    this.#outbox.end(new TautlineError("LEFT"), (topic) => !this.#topics.has(topic));
-    for (const left of this.#leaving.values()) left();
-    this.#leaving.clear();
-    this.#cancelPump();
+    this.#outbox.end(error, (topic) => !this.#topics.has(topic));
+    this.#pump();
   }
 
   #ended(): void {
     const error = new TautlineError("CLOSED");
-    this.#cancelWatch?.();
-    this.#cancelWatch = null;
     this.#outbox.end(error, () => true);
-    for (const { membership } of this.#topics.values()) membership.pause(error);
-    for (const sink of [...this.#sinks]) sink.end();
-  }
-
-  #send(frame: object): void {
-    if (this.#connection.isConnected) this.#connection.send(JSON.stringify(frame));
-  }
-
-  #id(): string {
-    return String(++this.#lastId);
+    for (const membership of this.#topics.values()) membership.pause(error);
+    for (const sink of this.#sinks) sink.end();
+    this.#pump();
   }
 }

@@ -5,24 +5,20 @@ export type State = "asking" | "opening" | "greeting" | "connected" | "waiting" 
 export type Trigger =
   "given" | "failed" | "opened" | "greeted" | "lost" | "stopped" | "late" | "due" | "online" | "reconnectNow" | "close";
 
-export type Effect = "ask" | "open" | "introduce" | "resume" | "probe" | "drop" | "wait" | "end";
-
-type Move = readonly [State, ...Effect[]];
-
-const RETRY: Move = ["waiting", "wait"];
-const GIVE_UP: Move = ["waiting", "drop", "wait"];
-const STOP: Move = ["refused", "end"];
-const LEAVE: Move = ["closed", "drop", "end"];
-const AGAIN: Move = ["asking", "ask"];
-const PROBE: Move = ["connected", "probe"];
-
-/** What is not in the table changes nothing. */
-export const MOVES: Readonly<Record<State, Readonly<Partial<Record<Trigger, Move>>>>> = {
-  asking: { given: ["opening", "open"], failed: RETRY, late: GIVE_UP, close: LEAVE },
-  opening: { opened: ["greeting", "introduce"], lost: RETRY, stopped: STOP, late: GIVE_UP, close: LEAVE },
-  greeting: { greeted: ["connected", "resume"], lost: RETRY, stopped: STOP, late: GIVE_UP, close: LEAVE },
-  connected: { lost: RETRY, stopped: STOP, late: GIVE_UP, online: PROBE, reconnectNow: PROBE, close: LEAVE },
-  waiting: { due: AGAIN, online: AGAIN, reconnectNow: AGAIN, close: LEAVE },
-  refused: { reconnectNow: AGAIN, close: LEAVE },
+/** What is not in the table changes nothing. What a state does when it is entered is in `connection.ts`. */
+export const MOVES: Readonly<Record<State, Readonly<Partial<Record<Trigger, State>>>>> = {
+  asking: { given: "opening", failed: "waiting", late: "waiting", close: "closed" },
+  opening: { opened: "greeting", lost: "waiting", stopped: "refused", late: "waiting", close: "closed" },
+  greeting: { greeted: "connected", lost: "waiting", stopped: "refused", late: "waiting", close: "closed" },
+  connected: {
+    online: "connected",
+    reconnectNow: "connected",
+    lost: "waiting",
+    stopped: "refused",
+    late: "waiting",
+    close: "closed",
+  },
+  waiting: { due: "asking", online: "asking", reconnectNow: "asking", close: "closed" },
+  refused: { reconnectNow: "asking", close: "closed" },
   closed: {},
 };

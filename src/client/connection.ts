@@ -1,72 +1,66 @@
 import type { Clock } from "../observe/clock.ts";
 import { BACKOFF, type Backoff, STABLE_MS } from "./backoff.ts";
-import { type Effect, MOVES, type State, type Trigger } from "./connection-state.ts";
-import { type Address, addressOf, secretOf } from "./credential.ts";
+import { MOVES, type State, type Trigger } from "./connection-state.ts";
+import { addressOf, secretOf } from "./credential.ts";
+import { Emitter } from "./emitter.ts";
 import { TautlineError } from "./error.ts";
-import { count, type Frame, isFrame, isObject, text } from "./frame.ts";
-import { type Framing, loadFraming } from "./framing.ts";
+import { type Frame, isFrame, isObject } from "./frame.ts";
+import { type Framing, jsonFraming } from "./framing.ts";
 import type { ConnectOptions } from "./options.ts";
-import { silence } from "./silence.ts";
-import type { Socket, SocketConstructor } from "./socket.ts";
-import type { Identity, Status } from "./status.ts";
+import { GRACE_MS, type Heartbeat, silence } from "./silence.ts";
+import type { Socket, SocketEvent, SocketEventType } from "./socket.ts";
+import type { Status } from "./status.ts";
 import { milliseconds, type Refusal, type Verdict, verdictOf, waitMs } from "./verdict.ts";
 
-export interface ConnectionPorts {
-  readonly status: (status: Status) => void;
-  readonly error: (error: TautlineError) => void;
-  readonly greeted: (greeting: Frame) => void;
-  readonly frame: (frame: Frame) => void;
-  readonly lost: () => void;
+export interface ConnectionEvents {
+  status: Status;
+  error: TautlineError;
+  greeted: Frame;
+  frame: Frame;
+  lost: undefined;
   /** Nothing is tried any more. */
-  readonly ended: () => void;
+  ended: undefined;
 }
 
 const CONNECT_TIMEOUT_MS = 20_000;
 const REFRESH_AGAIN_MS = 5_000;
 const CLOSED_WITHIN_MS = 1_000;
 const REFRESH_ID = "refresh";
-/** When the network has changed: a connection that does not answer now is dead. */
+const TERMS = { intervalMs: 30_000, timeoutMs: 90_000 };
+/** When the network may have changed: a connection that does not answer now is dead. */
 const AT_ONCE = { intervalMs: 0, timeoutMs: 0 };
-const NOBODY: Identity = { id: "", username: "", name: "", roles: [], permissions: [] };
 
-/** One connection at a time, made again for as long as it is worth it. What happens is in the table of `connection-state.ts`. */
+/** One connection at a time, made again for as long as it is worth it. What follows on what is in the table of `connection-state.ts`. */
 export class Connection {
+  readonly events = new Emitter<ConnectionEvents>();
   readonly #url: string;
   readonly #options: ConnectOptions;
-  readonly #ports: ConnectionPorts;
   readonly #clock: Clock;
-  readonly #random: () => number;
   readonly #backoff: Backoff;
-  readonly #WebSocket: SocketConstructor;
   #state: State = "waiting";
   #status: Status = { state: "connecting", attempt: 0 };
   #attempt = 0;
   /** Tells the answers of an earlier attempt. */
   #serial = 0;
   #verdict = verdictOf(1006, "");
-  #refusal: Refusal | undefined;
+  #refusal: Refusal = {};
   #secret = "";
-  #refusedSecret: string | null = null;
-  #framing: Framing | null = null;
-  #address: Address | null = null;
-  #socket: Socket | null = null;
+  #refusedSecret = "";
+  #framing: Framing = jsonFraming;
+  #auth: string | null = null;
+  #socket: Socket | undefined;
   #greeting: Frame = { type: "" };
-  #terms = { intervalMs: 30_000, timeoutMs: 90_000 };
-  #maxLength = Infinity;
   #greetedMs = 0;
   #heardMs = 0;
   #askedMs: number | null = null;
-  #cancel: () => void = () => undefined;
-  #cancelRefresh: () => void = () => undefined;
+  #cancel: (() => void) | undefined;
+  #cancelRefresh: (() => void) | undefined;
 
-  constructor(url: string, options: ConnectOptions, clock: Clock, ports: ConnectionPorts) {
+  constructor(url: string, options: ConnectOptions, clock: Clock) {
     this.#url = url;
     this.#options = options;
-    this.#ports = ports;
     this.#clock = clock;
-    this.#random = options.random ?? Math.random;
     this.#backoff = { ...BACKOFF, ...options.backoff };
-    this.#WebSocket = options.WebSocket ?? WebSocket;
   }
 
   get status(): Status {
@@ -79,161 +73,135 @@ export class Connection {
 
   /** False when the frame is larger than the node takes. */
   send(json: string): boolean {
-    const data = this.#framing?.encode(json) ?? json;
-    const bytes = typeof data === "string" ? new TextEncoder().encode(data).length : data.length;
-    if (bytes > this.#maxLength) return false;
+    const data = this.#framing.encode(json);
+    const { length } = typeof data === "string" ? new TextEncoder().encode(data) : data;
+    if (length > (this.#greeting.limits?.maxMessageBytes ?? Infinity)) return false;
     this.#socket?.send(data);
     return true;
   }
 
-  trigger(trigger: Trigger): void {
-    const move = MOVES[this.#state][trigger];
-    if (move === undefined) return;
-    if (trigger === "online" || trigger === "reconnectNow") this.#attempt = 0;
-    if (trigger === "late") this.#verdict = verdictOf(this.isConnected ? 4090 : 1006, "");
-    if (trigger === "close") this.#verdict = verdictOf(1000, "");
-    const wasConnected = this.isConnected;
-    const [next, ...effects] = move;
+  trigger(trigger: Trigger, verdict?: Verdict): void {
+    const was = this.#state;
+    const next = MOVES[was][trigger];
+    if (next === undefined) return;
     this.#state = next;
-    if (wasConnected && !this.isConnected) this.#disconnected();
-    for (const effect of effects) this.#effects[effect]();
+    this.#verdict = verdict ?? this.#verdict;
+    if (trigger === "online" || trigger === "reconnectNow") this.#attempt = 0;
+    const socket = this.#socket;
+    if (next === "waiting" || next === "closed") {
+      this.#socket = undefined;
+      // 1000 says goodbye to the rooms at once; any other code leaves time to come back.
+      socket?.close(next === "closed" ? 1000 : 4090);
+    }
+    if (was === "connected" && next !== was) this.#disconnected();
+    if (next !== was) return void this.#enter[next]();
+    this.#askedMs = null;
+    this.#beat(AT_ONCE);
   }
 
-  /** Settles once the connection is closed, or cannot be. */
+  /** Settles once the connection is closed, or does not say so in time. */
   close(): Promise<void> {
     const socket = this.#socket;
+    this.trigger("close", verdictOf(1000, ""));
     return new Promise((resolve) => {
-      if (socket === null) resolve();
-      else {
-        socket.addEventListener("close", () => resolve());
-        this.#clock.after(CLOSED_WITHIN_MS, resolve);
-      }
-      this.trigger("close");
+      if (socket === undefined) return resolve();
+      socket.addEventListener("close", () => resolve());
+      this.#timer(CLOSED_WITHIN_MS, resolve);
     });
   }
 
-  readonly #effects: Readonly<Record<Effect, () => void>> = {
-    ask: () => {
+  /** What a state begins with. */
+  readonly #enter: Readonly<Record<State, () => unknown>> = {
+    asking: () => {
       this.#setStatus({ state: "connecting", attempt: this.#attempt });
-      this.#timer(this.#options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS, () => this.trigger("late"));
+      this.#timer(this.#options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS, () =>
+        this.trigger("late", verdictOf(1006, "")),
+      );
       void this.#ask(++this.#serial);
     },
-    open: () => this.#open(),
-    introduce: () => {
-      if (this.#address?.auth) this.send(this.#address.auth);
+    opening: () => this.#open(),
+    greeting: () => this.#auth !== null && this.send(this.#auth),
+    connected: () => {
+      this.#greetedMs = this.#heardMs;
+      this.#beat();
+      // First, so that a topic that a listener joins is not joined once more.
+      this.events.emit("greeted", this.#greeting);
+      this.#tell(this.#greeting);
     },
-    resume: () => this.#resume(),
-    probe: () => {
-      this.#askedMs = null;
-      this.#beat(AT_ONCE);
+    waiting: () => {
+      const attempt = this.#attempt;
+      const ms = waitMs(this.#verdict, this.#backoff, attempt, (this.#options.random ?? Math.random)());
+      this.#attempt += 1;
+      this.#timer(ms, () => this.trigger("due"));
+      this.#setStatus({ state: "waiting", attempt, until: this.#clock.now() + ms, why: this.#verdict.why });
     },
-    drop: () => {
-      const socket = this.#socket;
-      this.#socket = null;
-      // 1000 says goodbye to the rooms at once; any other code leaves time to come back.
-      socket?.close(this.#state === "closed" ? 1000 : 4090);
-    },
-    wait: () => this.#wait(),
-    end: () => {
-      this.#cancel();
-      this.#setStatus({ state: "closed", ...this.#verdict.why });
-      this.#ports.ended();
-    },
+    refused: () => this.#end(),
+    closed: () => this.#end(),
   };
 
   async #ask(serial: number): Promise<void> {
     try {
-      this.#framing ??= await loadFraming(this.#options.format ?? "json");
+      if (this.#options.format === "msgpack") this.#framing = (await import("./msgpack-framing.ts")).msgpackFraming;
       const secret = await secretOf(this.#options);
       if (serial !== this.#serial) return;
       this.#secret = secret;
       this.trigger("given");
     } catch (cause) {
       if (serial !== this.#serial) return;
-      const retryAfterMs = advised(cause);
-      this.#verdict = { ...verdictOf(1006, ""), why: { code: 0, name: "TOKEN_FAILED", reason: "" }, retryAfterMs };
-      this.#ports.error(new TautlineError("TOKEN_FAILED", { cause, retryAfterMs }));
-      this.trigger("failed");
+      this.trigger("failed", this.#fail("TOKEN_FAILED", cause));
     }
   }
 
   #open(): void {
-    this.#refusal = undefined;
+    const { WebSocket: Given = WebSocket } = this.#options;
+    this.#refusal = {};
     try {
-      const address = addressOf(this.#url, this.#options, this.#framing?.subprotocol ?? "", this.#secret);
-      const socket = new this.#WebSocket(address.url, address.protocols);
-      this.#address = address;
+      const { url, protocols, auth } = addressOf(this.#url, this.#options, this.#framing.subprotocol, this.#secret);
+      const socket: Socket = new Given(url, protocols);
+      this.#auth = auth;
       this.#socket = socket;
       socket.binaryType = "arraybuffer";
-      const ifCurrent = (act: () => void) => () => socket === this.#socket && act();
-      socket.addEventListener(
-        "open",
-        ifCurrent(() => this.trigger("opened")),
-      );
-      socket.addEventListener("message", ({ data }) => socket === this.#socket && this.#receive(data));
+      const listen = (type: SocketEventType, run: (event: SocketEvent) => void): void =>
+        socket.addEventListener(type, (event) => socket === this.#socket && run(event));
+      listen("open", () => this.trigger("opened"));
+      listen("message", ({ data }) => this.#receive(data));
       // All that Node 22 says of an upgrade that failed; elsewhere a close follows. Without a listener the package `ws` would throw.
-      socket.addEventListener(
-        "error",
-        ifCurrent(() => this.#state === "opening" && this.#closed(1006, "")),
-      );
-      socket.addEventListener("close", ({ code = 1006, reason = "" }) => {
-        if (socket === this.#socket) this.#closed(code, reason);
-      });
+      listen("error", () => this.#state === "opening" && this.#closed());
+      listen("close", ({ code, reason }) => this.#closed(code, reason));
     } catch (cause) {
-      this.#ports.error(new TautlineError("BAD_ADDRESS", { cause }));
-      this.#verdict = { then: "stop", why: { code: 0, name: "BAD_ADDRESS", reason: "" }, retryAfterMs: 0 };
-      this.trigger("stopped");
+      this.trigger("stopped", this.#fail("BAD_ADDRESS", cause));
     }
   }
 
-  #closed(code: number, reason: string): void {
-    this.#socket = null;
+  #closed(code = 1006, reason = ""): void {
+    this.#socket = undefined;
     // Some WebSockets name a code of their own for an upgrade that was refused.
-    const wasOpen = this.#state !== "opening";
-    this.#verdict = wasOpen ? verdictOf(code, reason, this.#refusal) : verdictOf(1006, "");
-    this.trigger(this.#isFinal(this.#verdict) ? "stopped" : "lost");
+    const verdict = this.#state === "opening" ? verdictOf(1006, "") : verdictOf(code, reason, this.#refusal);
+    let isFinal = verdict.then === "stop";
+    if (verdict.then === "new-token") {
+      // The same token again would be refused again.
+      isFinal = this.#secret === this.#refusedSecret;
+      this.#refusedSecret = this.#secret;
+    }
+    this.trigger(isFinal ? "stopped" : "lost", verdict);
   }
 
-  /** The same token again would be refused again. */
-  #isFinal({ then }: Verdict): boolean {
-    if (then !== "new-token") return then === "stop";
-    const isSame = this.#secret === this.#refusedSecret;
-    this.#refusedSecret = this.#secret;
-    return isSame;
+  /** What is wrong on this side. */
+  #fail(name: "TOKEN_FAILED" | "BAD_ADDRESS", cause: unknown): Verdict {
+    const retryAfterMs = advised(cause);
+    this.events.emit("error", new TautlineError(name, { cause, retryAfterMs }));
+    return { why: { code: 0, name, reason: "" }, then: "may-reconnect", retryAfterMs };
   }
 
-  #wait(): void {
-    const attempt = this.#attempt;
-    const ms = waitMs(this.#verdict, this.#backoff, attempt, this.#random());
-    this.#attempt += 1;
-    this.#setStatus({ state: "waiting", attempt, until: this.#clock.now() + ms, why: this.#verdict.why });
-    this.#timer(ms, () => this.trigger("due"));
+  #end(): void {
+    this.#cancel?.();
+    this.#setStatus({ state: "closed", ...this.#verdict.why });
+    this.events.emit("ended", undefined);
   }
 
-  #resume(): void {
-    const greeting = this.#greeting;
-    const { heartbeat, limits } = greeting;
-    if (isObject(heartbeat))
-      this.#terms = {
-        intervalMs: count(heartbeat["intervalMs"], this.#terms.intervalMs),
-        timeoutMs: count(heartbeat["timeoutMs"], this.#terms.timeoutMs),
-      };
-    this.#maxLength = isObject(limits) ? count(limits["maxMessageBytes"], Infinity) : Infinity;
-    this.#greetedMs = this.#clock.monotonic();
-    this.#beat();
-    this.#greet(greeting["expiresAt"]);
-    this.#ports.greeted(greeting);
-  }
-
-  #greet(expiresAt: unknown): void {
+  #tell({ expiresAt }: Frame): void {
     const { connectionId, nodeId, user } = this.#greeting;
-    this.#setStatus({
-      state: "connected",
-      connectionId: text(connectionId),
-      nodeId: text(nodeId),
-      user: isIdentity(user) ? user : NOBODY,
-      expiresAt: typeof expiresAt === "number" ? expiresAt : null,
-    });
+    this.#setStatus({ state: "connected", connectionId, nodeId, user, expiresAt });
   }
 
   #receive(data: unknown): void {
@@ -241,40 +209,40 @@ export class Connection {
     this.#askedMs = null;
     let frame: unknown;
     try {
-      frame = this.#framing?.decode(data);
+      frame = this.#framing.decode(data);
     } catch (cause) {
-      return this.#ports.error(new TautlineError("BAD_FRAME", { cause }));
+      this.events.emit("error", new TautlineError("BAD_FRAME", { cause }));
     }
     if (!isFrame(frame)) return;
-    const { type, id } = frame;
+    const { type, id, code = "INTERNAL" } = frame;
     if (type === "connected" || type === "auth_success") {
       this.#greeting = frame;
       this.trigger("greeted");
-    } else if (type === "auth_error") {
-      this.#refusal = { code: text(frame["code"]), retryAfterMs: milliseconds(frame["retryAfterMs"]) };
-    } else if (type === "ping") this.send('{"type":"pong"}');
+    } else if (type === "auth_error") this.#refusal = frame;
+    else if (type === "ping") this.send('{"type":"pong"}');
     else if (type === "auth_expiring") void this.#refresh(this.#serial);
-    else if (type === "auth_refreshed") this.#greet(frame["expiresAt"]);
-    else if (type === "error" && id === REFRESH_ID) this.#refreshFailed(new TautlineError(text(frame["code"])));
-    else this.#ports.frame(frame);
+    else if (type === "auth_refreshed") this.#tell(frame);
+    else if (id === REFRESH_ID) this.#refreshFailed(new TautlineError(code));
+    else this.events.emit("frame", frame);
   }
 
   /** Asks when it is silent, and hangs up when it stays so. */
-  #beat(terms = this.#terms): void {
+  #beat(terms?: Heartbeat): void {
     const nowMs = this.#clock.monotonic();
-    const { act, inMs } = silence({ heardMs: this.#heardMs, askedMs: this.#askedMs }, terms, nowMs);
-    if (act === "dead") return this.trigger("late");
-    if (act === "ping") {
+    const announced = this.#greeting.heartbeat ?? TERMS;
+    const next = silence({ heardMs: this.#heardMs, askedMs: this.#askedMs }, terms ?? announced, nowMs);
+    if (next === "dead") return this.trigger("late", verdictOf(4090, ""));
+    if (next === "ping") {
       this.#askedMs = nowMs;
       this.send('{"type":"ping"}');
     }
-    const next = this.#askedMs === null ? this.#terms : terms;
-    this.#timer(inMs, () => this.#beat(next));
+    const inMs = next === "ping" ? GRACE_MS : next;
+    this.#timer(inMs, () => this.#beat(this.#askedMs === null ? undefined : terms));
   }
 
   async #refresh(serial: number): Promise<void> {
     // A ticket opens connections; the next one is asked for when this one has ended.
-    if (this.#options.token === undefined) return;
+    if (this.#options.ticket !== undefined) return;
     try {
       const token = await secretOf(this.#options);
       if (serial !== this.#serial || !this.isConnected) return;
@@ -286,34 +254,30 @@ export class Connection {
   }
 
   #refreshFailed(error: TautlineError): void {
-    this.#ports.error(error);
     const serial = this.#serial;
+    this.events.emit("error", error);
     this.#cancelRefresh = this.#clock.after(REFRESH_AGAIN_MS, () => void this.#refresh(serial));
   }
 
   #disconnected(): void {
-    this.#cancelRefresh();
+    this.#cancelRefresh?.();
     if (this.#clock.monotonic() - this.#greetedMs >= STABLE_MS) this.#attempt = 0;
-    this.#ports.lost();
+    this.events.emit("lost", undefined);
   }
 
   #timer(ms: number, run: () => void): void {
-    this.#cancel();
+    this.#cancel?.();
     this.#cancel = this.#clock.after(ms, run);
   }
 
   #setStatus(status: Status): void {
     this.#status = status;
-    this.#ports.status(status);
+    this.events.emit("status", status);
   }
-}
-
-function isIdentity(value: unknown): value is Identity {
-  return isObject(value) && "id" in value;
 }
 
 /** The `Retry-After` of a `Response` that was thrown, or the `retryAfterMs` of an error. */
 function advised(cause: unknown): number {
   if (cause instanceof Response) return milliseconds(Number(cause.headers.get("retry-after")) * 1_000);
-  return isObject(cause) ? milliseconds(cause["retryAfterMs"]) : 0;
+  return isObject<Refusal>(cause) ? milliseconds(cause.retryAfterMs) : 0;
 }

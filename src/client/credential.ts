@@ -23,12 +23,12 @@ export function addressOf(
   secret: string,
 ): Address {
   const url = new URL(base.replace(/^http/, "ws"));
-  const way = ticket ? "ticket" : (auth ?? "subprotocol");
-  if (way === "ticket") url.searchParams.set("ticket", secret);
-  if (way === "query") url.searchParams.set("token", secret);
+  const parameter = ticket ? "ticket" : auth === "query" && "token";
+  if (parameter) url.searchParams.set(parameter, secret);
+  const isFrame = !parameter && auth === "first-message";
   return {
     url: url.href,
-    protocols: way === "subprotocol" ? [subprotocol, "auth", secret] : [subprotocol],
-    auth: way === "first-message" ? JSON.stringify({ type: "auth", token: secret }) : null,
+    protocols: parameter || isFrame ? [subprotocol] : [subprotocol, "auth", secret],
+    auth: isFrame ? JSON.stringify({ type: "auth", token: secret }) : null,
   };
 }

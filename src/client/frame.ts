@@ -1,41 +1,64 @@
 import type { Position } from "./position.ts";
 
-/** What came from the node: only what would break the state is checked, and where it is used. */
-export interface Frame {
-  readonly type: string;
-  readonly [field: string]: unknown;
+/** Somebody in a topic. */
+export interface User {
+  /** A number where the token says a number; in chat messages always text. */
+  readonly userId: string | number;
+  readonly username: string;
 }
 
-export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+/** Who the token says that this is. */
+export interface Identity {
+  readonly id: string | number;
+  readonly username: string;
+  readonly name: string;
+  readonly roles: readonly string[];
+  readonly permissions: readonly string[];
+}
+
+/**
+ * What came from the node, by the fields that are read of it; those of one type each. Only `type` is checked when it comes, and where
+ * it is used what would break the state of the client: the rest is handed to the application as it is.
+ */
+export interface Frame extends Partial<Position>, Partial<User> {
+  readonly type: string;
+  readonly id?: string | number;
+  readonly topic?: string;
+  readonly roomSlug?: string;
+  readonly code?: string;
+  readonly retryAfterMs?: number;
+  readonly timestamp?: number;
+  readonly messageId?: string;
+  readonly from?: User;
+  readonly data?: unknown;
+  readonly messages?: readonly Frame[];
+  readonly more?: boolean;
+  readonly wasRecovering?: boolean;
+  readonly recovered?: boolean;
+  readonly users?: readonly User[];
+  readonly joined?: readonly User[];
+  readonly left?: readonly User[];
+  readonly userCount?: number;
+  readonly next?: string;
+  readonly isTyping?: boolean;
+  readonly connectionId?: string;
+  readonly nodeId?: string;
+  readonly user?: Identity;
+  readonly expiresAt?: number | null;
+  readonly heartbeat?: { readonly intervalMs: number; readonly timeoutMs: number };
+  readonly limits?: { readonly maxMessageBytes: number; readonly messagesPerSecond: number };
+}
+
+/** Of what the contract says that it is a `T`, when it is anything. */
+export function isObject<T extends object>(value: unknown): value is T {
   return typeof value === "object" && value !== null;
 }
 
 export function isFrame(value: unknown): value is Frame {
-  return isObject(value) && typeof value["type"] === "string";
+  return isObject<{ readonly type?: unknown }>(value) && typeof value.type === "string";
 }
 
-/** The topic that a frame is about. */
-export function topicOf({ topic, roomSlug }: Frame): string | null {
-  if (typeof roomSlug === "string") return `room:${roomSlug}`;
-  return typeof topic === "string" ? topic : null;
-}
-
-export function positionOf({ offset, epoch }: Readonly<Record<string, unknown>>): Position | null {
+/** Null when there is none that could be compared. */
+export function positionOf({ offset, epoch }: Frame): Position | null {
   return typeof offset === "number" && typeof epoch === "string" ? { offset, epoch } : null;
-}
-
-export function numberOf(value: unknown): number | undefined {
-  return typeof value === "number" ? value : undefined;
-}
-
-export function flag(value: unknown): boolean | undefined {
-  return typeof value === "boolean" ? value : undefined;
-}
-
-export function count(value: unknown, otherwise: number): number {
-  return typeof value === "number" ? value : otherwise;
-}
-
-export function text(value: unknown): string {
-  return typeof value === "string" ? value : "";
 }

@@ -6,20 +6,8 @@ export interface Framing {
   decode(data: unknown): unknown;
 }
 
-const json: Framing = {
+export const jsonFraming: Framing = {
   subprotocol: "tautline.v1.json",
-  encode: (text) => text,
+  encode: (json) => json,
   decode: (data) => JSON.parse(String(data)),
 };
-
-/** The library of MessagePack is loaded only when it is asked for. */
-export async function loadFraming(format: "json" | "msgpack"): Promise<Framing> {
-  if (format === "json") return json;
-  const { Packr } = await import("msgpackr");
-  const packr = new Packr({ useRecords: false, variableMapSize: true, int64AsType: "number" });
-  return {
-    subprotocol: "tautline.v1.msgpack",
-    encode: (text) => new Uint8Array(packr.pack(JSON.parse(text))),
-    decode: (data) => packr.unpack(new Uint8Array(data instanceof ArrayBuffer ? data : [])),
-  };
-}

@@ -32,7 +32,7 @@ export class Inbox {
   #held: Message[] = [];
   #hasDropped = false;
 
-  constructor(ports: InboxPorts, position: Position | null = null) {
+  constructor(ports: InboxPorts, position: Position | null) {
     this.#ports = ports;
     this.#position = position;
   }
@@ -43,11 +43,10 @@ export class Inbox {
   }
 
   /** A join is sent: what comes from now on waits for its answer. */
-  joins(): Position | null {
+  joins(): void {
     this.#goal = Infinity;
     this.#held = [];
     this.#hasDropped = false;
-    return this.#position;
   }
 
   /** The answer to a join; `at` is where the topic stands. */

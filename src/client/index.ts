@@ -3,14 +3,13 @@ import type { ConnectOptions } from "./options.ts";
 
 export type { Client, ClientEvents } from "./client.ts";
 export { TautlineError, type ClientErrorCode } from "./error.ts";
+export type { Identity, User } from "./frame.ts";
 export type { Gap } from "./inbox.ts";
-export type { TopicOptions } from "./membership.ts";
-export type { Message, User } from "./message.ts";
+export type { Message } from "./message.ts";
 export type { ConnectOptions } from "./options.ts";
 export type { Position } from "./position.ts";
-export type { Room } from "./room.ts";
-export type { Identity, Status } from "./status.ts";
-export type { Confirmation, History, Presence, Publishing, Topic, Waiting } from "./topic.ts";
+export type { Status } from "./status.ts";
+export type { Confirmation, History, Presence, Publishing, Room, Topic, TopicOptions, Waiting } from "./topic.ts";
 export type { Joined, Left, PresenceChange, TopicEvents, Typing } from "./topic-events.ts";
 export type { Why } from "./verdict.ts";
 

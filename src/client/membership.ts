@@ -1,129 +1,160 @@
 import { Emitter } from "./emitter.ts";
-import { TautlineError } from "./error.ts";
-import { type Frame, flag, isObject, numberOf, positionOf } from "./frame.ts";
+import type { TautlineError } from "./error.ts";
+import { type Frame, isObject, positionOf, type User } from "./frame.ts";
 import { Inbox } from "./inbox.ts";
-import { type Message, messageOf, messagesOf, userOf, usersOf } from "./message.ts";
+import { type Message, messageOf, messagesOf } from "./message.ts";
 import type { Position } from "./position.ts";
-import type { Sink } from "./stream.ts";
+import { type Sink, stream } from "./stream.ts";
+import type { Confirmation, History, Presence, Publishing, Room, TopicOptions, Waiting } from "./topic.ts";
 import type { Joined, TopicEvents } from "./topic-events.ts";
 
-export interface TopicOptions {
-  /** A position of an earlier page or process: what came since is recovered. */
-  readonly recover?: Position | undefined;
-  /** A second token that opens this topic; asked for with every join. */
-  readonly token?: (() => string | Promise<string>) | undefined;
+const ROOM = "room:";
+
+/** What a membership needs of its client. */
+export interface MembershipPorts {
+  request(membership: Membership, frame: object, options: Waiting, isMessage?: boolean): Promise<Frame>;
+  /** At once, or not at all. */
+  send(frame: object): void;
+  /** Joins again, with the position. */
+  join(membership: Membership): void;
+  leave(membership: Membership): Promise<void>;
 }
 
-type Handler = (membership: Membership, frame: Frame) => void;
-
-/** What a client knows of a topic that it wants to be a member of. */
-export class Membership {
-  readonly topic: string;
-  readonly events = new Emitter<TopicEvents>();
-  readonly sinks = new Set<Sink<Message>>();
-  readonly joined: Promise<Joined>;
+/** What a client knows of a topic that it wants to be a member of. Applications see of it what `Topic` and `Room` say. */
+export class Membership implements Room {
+  readonly name: string;
   readonly inbox: Inbox;
+  readonly token: TopicOptions["token"];
   /** Of this connection. */
   isJoined = false;
   isOver = false;
-  readonly #token: TopicOptions["token"];
-  #settle: { resolve: (joined: Joined) => void; reject: (error: TautlineError) => void } | undefined;
+  readonly #ports: MembershipPorts;
+  readonly #events = new Emitter<TopicEvents>();
+  readonly #sinks = new Set<Sink<Message>>();
+  readonly #joined = Promise.withResolvers<Joined>();
 
-  /** `rejoin` asks for another join, now that messages are missing. */
-  constructor(topic: string, { recover, token }: TopicOptions, rejoin: (membership: Membership) => void) {
-    this.topic = topic;
-    this.#token = token;
-    this.joined = new Promise((resolve, reject) => {
-      this.#settle = { resolve, reject };
-    });
+  constructor(name: string, { recover, token }: TopicOptions, ports: MembershipPorts) {
+    this.name = name;
+    this.token = token;
+    this.#ports = ports;
     // Who does not wait for it hears of it by `left`, or by the status.
     this.joined.catch(() => undefined);
-    const message = (message: Message): void => {
-      this.events.emit("message", message);
-      for (const sink of this.sinks) sink.push(message);
+    const inboxPorts = {
+      message: (message: Message) => {
+        this.#events.emit("message", message);
+        for (const sink of this.#sinks) sink.push(message);
+      },
+      gap: (gap: TopicEvents["gap"]) => this.#events.emit("gap", gap),
+      resync: () => ports.join(this),
     };
-    this.inbox = new Inbox(
-      { message, gap: (gap) => this.events.emit("gap", gap), resync: () => rejoin(this) },
-      recover ?? null,
-    );
+    this.inbox = new Inbox(inboxPorts, recover ?? null);
   }
 
-  get place(): { readonly roomSlug: string } | { readonly topic: string } {
-    return this.topic.startsWith(ROOM) ? { roomSlug: this.topic.slice(ROOM.length) } : { topic: this.topic };
+  get joined(): Promise<Joined> {
+    return this.#joined.promise;
   }
 
-  /** A promise where a token has to be asked for. */
-  joinFrame(): object | Promise<object> {
-    const { place } = this;
-    const recover = this.inbox.position ?? undefined;
-    if (this.#token !== undefined) return this.#joinWith(this.#token, recover);
-    return { type: "roomSlug" in place ? "join_room" : "subscribe", ...place, recover };
+  get position(): Position | null {
+    return this.inbox.position;
   }
 
-  leaveFrame(): object {
-    const { place } = this;
-    return { type: "roomSlug" in place ? "leave_room" : "unsubscribe", ...place };
+  on<Name extends keyof TopicEvents>(name: Name, listener: (event: TopicEvents[Name]) => void): () => void {
+    return this.#events.on(name, listener);
   }
 
+  send(message: string, options?: Publishing): Promise<Confirmation> {
+    return this.#publish({ type: "chat_message", roomSlug: this.name.slice(ROOM.length), message }, options);
+  }
+
+  publish(event: string, data?: unknown, options?: Publishing): Promise<Confirmation> {
+    return this.#publish({ type: "publish", event, data }, options);
+  }
+
+  async history(options: Waiting & { readonly limit?: number; readonly since?: Position } = {}): Promise<History> {
+    const { limit, since } = options;
+    const frame = await this.#ports.request(this, { type: "history", limit, since }, options);
+    return { ...placed(frame), messages: messagesOf(frame), recovered: frame.recovered };
+  }
+
+  async presence(options: Waiting & { readonly after?: string | undefined } = {}): Promise<Presence> {
+    const { after } = options;
+    const { users = [], userCount = 0, next } = await this.#ports.request(this, { type: "presence", after }, options);
+    return { users, userCount, next };
+  }
+
+  typing(isTyping: boolean): void {
+    if (this.isJoined) this.#ports.send({ type: "typing", topic: this.name, isTyping });
+  }
+
+  leave(): Promise<void> {
+    return this.#ports.leave(this);
+  }
+
+  messages({ signal }: Waiting = {}): AsyncIterableIterator<Message> {
+    return stream(this.#sinks, this.isOver, signal);
+  }
+
+  [Symbol.asyncIterator](): AsyncIterableIterator<Message> {
+    return this.messages();
+  }
+
+  /** Something came about the topic: no answer, no join and no leave. */
   receive(frame: Frame): void {
+    // An event may be called `constructor`.
     const handler = Object.hasOwn(HANDLERS, frame.type) ? HANDLERS[frame.type] : undefined;
-    if (handler !== undefined) return handler(this, frame);
+    if (handler !== undefined) return handler(frame, this.inbox, this.#events);
     const message = messageOf(frame, false);
     if (message !== null) this.inbox.live(message);
   }
 
   joinedWith(frame: Frame): void {
-    const position = positionOf(frame);
-    if (position === null) return;
+    const { userCount, wasRecovering, recovered = false } = frame;
+    const joined = { ...placed(frame), userCount, recovered: wasRecovering ? recovered : undefined };
     this.isJoined = true;
-    const isRecovered = frame["wasRecovering"] === true ? frame["recovered"] === true : undefined;
-    const joined = { ...position, userCount: numberOf(frame["userCount"]), isRecovered };
-    this.#settle?.resolve(joined);
-    this.events.emit("joined", joined);
-    this.inbox.joined(position, isRecovered === true, messagesOf(frame, true));
+    this.#joined.resolve(joined);
+    this.#events.emit("joined", joined);
+    this.inbox.joined(joined, recovered, messagesOf(frame));
   }
 
   /** Nothing comes any more, unless it is joined once more. */
   pause(error: TautlineError): void {
-    this.isJoined = false;
-    this.#settle?.reject(error);
-    for (const sink of [...this.sinks]) sink.end();
+    this.#joined.reject(error);
+    for (const sink of this.#sinks) sink.end();
   }
 
   /** It is left for good. */
-  end(code: string, error = new TautlineError(code)): void {
+  end(code: string, error: TautlineError): void {
+    this.isJoined = false;
     this.isOver = true;
     this.pause(error);
-    this.events.emit("left", { code });
+    this.#events.emit("left", { code });
   }
 
-  async #joinWith(token: NonNullable<TopicOptions["token"]>, recover: Position | undefined): Promise<object> {
-    return { type: "subscribe", topic: this.topic, recover, token: await token() };
+  async #publish(frame: object, options: Publishing = {}): Promise<Confirmation> {
+    // Browsers have `randomUUID` on pages of HTTPS only.
+    const { messageId = crypto.getRandomValues(new Uint32Array(4)).join("-") } = options;
+    return { messageId, ...placed(await this.#ports.request(this, { ...frame, messageId }, options, true)) };
   }
 }
 
-const ROOM = "room:";
+function placed(frame: Frame): Position {
+  return positionOf(frame) ?? { offset: 0, epoch: "" };
+}
 
-const onUser =
-  (side: "joined" | "left"): Handler =>
-  ({ events }, { data }) => {
-    const user = userOf(data);
-    if (user !== undefined) events.emit("presence", { joined: [], left: [], userCount: undefined, [side]: [user] });
-  };
+type Handler = (frame: Frame, inbox: Inbox, events: Emitter<TopicEvents>) => void;
 
-/** What is in no row is a message, or nothing that this version knows. Joins, leaves and answers come by other ways. */
+const onPresence: Handler = ({ joined = [], left = [], userCount }, _inbox, events) =>
+  events.emit("presence", { joined, left, userCount });
+
+/** What is in no row is a message, or nothing that this version knows. */
 const HANDLERS: Readonly<Record<string, Handler>> = {
-  recovered: ({ inbox }, frame) => inbox.recovered(messagesOf(frame, true), flag(frame["more"]) === true),
-  gap({ inbox }, frame) {
-    const position = positionOf(frame);
-    if (position !== null) inbox.skipped(position);
-  },
-  user_joined: onUser("joined"),
-  user_left: onUser("left"),
-  presence_diff: ({ events }, { joined, left, userCount }) =>
-    events.emit("presence", { joined: usersOf(joined), left: usersOf(left), userCount: numberOf(userCount) }),
-  typing({ events }, frame) {
-    const user = userOf(frame);
-    if (user !== undefined) events.emit("typing", { ...user, isTyping: frame["isTyping"] === true });
-  },
+  recovered: (frame, inbox) => inbox.recovered(messagesOf(frame), frame.more === true),
+  gap: (frame, inbox) => inbox.skipped(placed(frame)),
+  user_joined: ({ type, data }, inbox, events) =>
+    isObject<User>(data) && onPresence({ type, joined: [data] }, inbox, events),
+  user_left: ({ type, data }, inbox, events) =>
+    isObject<User>(data) && onPresence({ type, left: [data] }, inbox, events),
+  presence_diff: onPresence,
+  typing: ({ userId = "", username = "", isTyping = false }, _inbox, events) =>
+    events.emit("typing", { userId, username, isTyping }),
 };

@@ -1,18 +1,12 @@
-import { count, type Frame, isFrame, isObject, positionOf, text } from "./frame.ts";
+import { type Frame, isObject, positionOf, type User } from "./frame.ts";
 import type { Position } from "./position.ts";
-
-export interface User {
-  /** A number where the token says a number; of chat messages always text. */
-  readonly userId: string | number;
-  readonly username: string;
-}
 
 /** A message of a topic, with its position. */
 export interface Message extends Position {
   /** The name of the event; `new_message` for the chat messages of rooms. */
   readonly event: string;
-  /** Of chat messages what was said, else empty. Show it as text, not as HTML. */
-  readonly text: string;
+  /** Of chat messages what was said, else undefined. Show it as text, not as HTML. */
+  readonly text: string | undefined;
   /** What was published; of chat messages the fields of the wire. */
   readonly data: unknown;
   readonly messageId: string;
@@ -24,30 +18,31 @@ export interface Message extends Position {
   readonly isRecovered: boolean;
 }
 
+interface Chat {
+  readonly slug: string;
+  readonly userSlug: string;
+  readonly username: string;
+  readonly message: string;
+}
+
 /** Null when it is none. */
-export function messageOf(frame: unknown, isRecovered: boolean): Message | null {
-  const position = isFrame(frame) && positionOf(frame);
-  if (!position) return null;
-  const { type, data, timestamp } = frame;
-  const rest = { ...position, event: type, data, timestamp: count(timestamp, 0), isRecovered };
-  if (type !== "new_message")
-    return { ...rest, text: "", messageId: text(frame["messageId"]), from: userOf(frame["from"]) };
-  if (!isObject(data)) return null;
-  const from = { userId: text(data["userSlug"]), username: text(data["username"]) };
-  return { ...rest, text: text(data["message"]), messageId: text(data["slug"]), from };
+export function messageOf(frame: Frame, isRecovered: boolean): Message | null {
+  const position = positionOf(frame);
+  const { type: event, data, timestamp = 0, messageId = "", from } = frame;
+  if (position === null) return null;
+  const chat = event === "new_message" && isObject<Chat>(data) ? data : null;
+  return {
+    ...position,
+    event,
+    data,
+    timestamp,
+    isRecovered,
+    text: chat?.message,
+    messageId: chat?.slug ?? messageId,
+    from: chat === null ? from : { userId: chat.userSlug, username: chat.username },
+  };
 }
 
-export function messagesOf({ messages }: Frame, isRecovered: boolean): Message[] {
-  if (!Array.isArray(messages)) return [];
-  return messages.map((frame: unknown) => messageOf(frame, isRecovered)).filter((message) => message !== null);
-}
-
-export function userOf(value: unknown): User | undefined {
-  if (!isObject(value)) return undefined;
-  const { userId, username } = value;
-  return typeof userId === "string" || typeof userId === "number" ? { userId, username: text(username) } : undefined;
-}
-
-export function usersOf(value: unknown): User[] {
-  return Array.isArray(value) ? value.map(userOf).filter((user) => user !== undefined) : [];
+export function messagesOf({ messages = [] }: Frame): Message[] {
+  return messages.map((frame) => messageOf(frame, true)).filter((message) => message !== null);
 }

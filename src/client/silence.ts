@@ -8,7 +8,8 @@ export interface Heard {
   readonly askedMs: number | null;
 }
 
-export interface Terms {
+/** What the node announces. */
+export interface Heartbeat {
   readonly intervalMs: number;
   readonly timeoutMs: number;
 }
@@ -16,17 +17,13 @@ export interface Terms {
 /** After a ping this long is given in any case: a machine that slept has had no time to hear anything. */
 export const GRACE_MS = 5_000;
 
-/** What is to be done now, and when to look again. */
-export function silence({ heardMs, askedMs }: Heard, { intervalMs, timeoutMs }: Terms, nowMs: number): Silence {
-  if (askedMs === null) {
-    const leftMs = heardMs + intervalMs - nowMs;
-    return leftMs > 0 ? { act: "none", inMs: leftMs } : { act: "ping", inMs: GRACE_MS };
-  }
-  const deadMs = Math.max(heardMs + timeoutMs, askedMs + GRACE_MS);
-  return nowMs >= deadMs ? { act: "dead", inMs: 0 } : { act: "none", inMs: deadMs - nowMs };
-}
-
-export interface Silence {
-  readonly act: "none" | "ping" | "dead";
-  readonly inMs: number;
+/** What is to be done now, or in how many milliseconds to look again. */
+export function silence(
+  { heardMs, askedMs }: Heard,
+  { intervalMs, timeoutMs }: Heartbeat,
+  nowMs: number,
+): "ping" | "dead" | number {
+  const leftMs = (askedMs === null ? heardMs + intervalMs : Math.max(heardMs + timeoutMs, askedMs + GRACE_MS)) - nowMs;
+  if (leftMs > 0) return leftMs;
+  return askedMs === null ? "ping" : "dead";
 }

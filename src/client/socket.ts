@@ -3,8 +3,10 @@ export interface Socket {
   binaryType: string;
   send(data: string | Uint8Array<ArrayBuffer>): void;
   close(code?: number, reason?: string): void;
-  addEventListener(type: "open" | "message" | "close" | "error", listener: (event: SocketEvent) => void): void;
+  addEventListener(type: SocketEventType, listener: (event: SocketEvent) => void): void;
 }
+
+export type SocketEventType = "open" | "message" | "close" | "error";
 
 export interface SocketEvent {
   readonly type: string;

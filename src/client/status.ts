@@ -1,24 +1,16 @@
+import type { Identity } from "./frame.ts";
 import type { Why } from "./verdict.ts";
-
-/** Who the token says that this is. */
-export interface Identity {
-  readonly id: string | number;
-  readonly username: string;
-  readonly name: string;
-  readonly roles: readonly string[];
-  readonly permissions: readonly string[];
-}
 
 /** Where the connection stands. */
 export type Status =
   | { readonly state: "connecting"; readonly attempt: number }
   | {
       readonly state: "connected";
-      readonly connectionId: string;
-      readonly nodeId: string;
-      readonly user: Identity;
+      readonly connectionId: string | undefined;
+      readonly nodeId: string | undefined;
+      readonly user: Identity | undefined;
       /** When the token ends, in milliseconds since 1970; null when it does not. */
-      readonly expiresAt: number | null;
+      readonly expiresAt: number | null | undefined;
     }
   /** The next attempt is made at `until`, in milliseconds since 1970. */
   | { readonly state: "waiting"; readonly attempt: number; readonly until: number; readonly why: Why }

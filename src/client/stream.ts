@@ -5,61 +5,51 @@ const MAX_BUFFERED = 1_000;
 
 export interface Sink<T> {
   push(value: T): void;
-  end(error?: unknown): void;
+  end(): void;
 }
 
-/** An async iterator of events from now on. It ends with what it is about, by `return`, and by the signal. */
-export function stream<T>(subscribe: (sink: Sink<T>) => () => void, signal?: AbortSignal): AsyncIterableIterator<T> {
-  let buffer: T[] = [];
-  let waiting: { resolve: (result: IteratorResult<T>) => void; reject: (error: unknown) => void }[] = [];
-  let failure: unknown;
-  let isOver = false;
-
-  const settle = (error?: unknown): void => {
-    if (isOver) return;
-    isOver = true;
-    failure = error;
-    unsubscribe();
-    signal?.removeEventListener("abort", abort);
-    for (const { resolve } of waiting) resolve({ value: undefined, done: true });
-    waiting = [];
+/** What comes from now on, not from the first `next` on. It ends with what it is about, by `return`, and by the signal. */
+export function stream<T>(sinks: Set<Sink<T>>, isOver: boolean, signal?: AbortSignal): AsyncIterableIterator<T> {
+  const buffer: T[] = [];
+  let wake: () => void = () => undefined;
+  let isEnded = isOver || signal?.aborted === true;
+  const sink: Sink<T> = {
+    push(value) {
+      buffer.push(value);
+      if (buffer.length > MAX_BUFFERED) sinks.delete(sink);
+      wake();
+    },
+    end() {
+      isEnded = true;
+      sinks.delete(sink);
+      signal?.removeEventListener("abort", abort);
+      wake();
+    },
   };
   const abort = (): void => {
-    buffer = [];
-    settle();
+    buffer.length = 0;
+    sink.end();
   };
-  const unsubscribe = subscribe({
-    push(value) {
-      const next = waiting.shift();
-      if (next !== undefined) next.resolve({ value, done: false });
-      else if (buffer.push(value) > MAX_BUFFERED) {
-        buffer = [];
-        settle(new TautlineError("OVERFLOW"));
-      }
-    },
-    end: settle,
-  });
-  if (signal?.aborted === true) abort();
-  else signal?.addEventListener("abort", abort);
+  if (!isEnded) sinks.add(sink);
+  signal?.addEventListener("abort", abort);
 
-  return {
-    [Symbol.asyncIterator]() {
-      return this;
-    },
-    next() {
-      const value = buffer.shift();
-      if (value !== undefined) return Promise.resolve({ value, done: false });
-      if (failure !== undefined) {
-        const error = failure;
-        failure = undefined;
-        return Promise.reject(error);
+  async function* values(): AsyncGenerator<T, void> {
+    try {
+      for (;;) {
+        if (buffer.length > MAX_BUFFERED) throw new TautlineError("OVERFLOW");
+        const [value] = buffer;
+        if (value !== undefined) {
+          buffer.shift();
+          yield value;
+        } else if (isEnded) return;
+        else
+          await new Promise<void>((resolve) => {
+            wake = resolve;
+          });
       }
-      if (isOver) return Promise.resolve({ value: undefined, done: true });
-      return new Promise((resolve, reject) => waiting.push({ resolve, reject }));
-    },
-    return() {
-      abort();
-      return Promise.resolve({ value: undefined, done: true });
-    },
-  };
+    } finally {
+      sink.end();
+    }
+  }
+  return values();
 }

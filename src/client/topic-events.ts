@@ -1,12 +1,13 @@
+import type { User } from "./frame.ts";
 import type { Gap } from "./inbox.ts";
-import type { Message, User } from "./message.ts";
+import type { Message } from "./message.ts";
 import type { Position } from "./position.ts";
 
 export interface Joined extends Position {
   /** Distinct users, this one included; undefined where nobody is announced. */
   readonly userCount: number | undefined;
   /** Undefined when there was nothing to recover; false when what was missed cannot be had from the node. */
-  readonly isRecovered: boolean | undefined;
+  readonly recovered: boolean | undefined;
 }
 
 export interface Left {

@@ -1,6 +1,5 @@
 import { CLOSES, type AfterClose } from "../protocol/codes.ts";
-import type { Backoff } from "./backoff.ts";
-import { backoffMs } from "./backoff.ts";
+import { type Backoff, backoffMs } from "./backoff.ts";
 
 /** Why there is no connection. */
 export interface Why {
@@ -18,28 +17,24 @@ export interface Verdict {
   readonly retryAfterMs: number;
 }
 
+const ROWS: Readonly<Record<number, { readonly name: string; readonly then: AfterClose }>> = CLOSES;
 /** Longer than any delay that a node asks for by itself, shorter than what a timer can hold. */
 const MAX_RETRY_AFTER_MS = 3_600_000;
 
 /** What the frame `auth_error` said before the close. */
 export interface Refusal {
-  readonly code: string;
-  readonly retryAfterMs: number;
+  readonly code?: string;
+  readonly retryAfterMs?: number;
 }
 
 /** Of a connection that was open. A code of 4000–4999 that is in no table is the application's own: it says stop. */
 export function verdictOf(code: number, reason: string, refusal?: Refusal): Verdict {
-  const row = rowOf(code);
+  const row = ROWS[code];
   return {
     why: { code, name: refusal?.code ?? row?.name ?? (code < 4_000 ? "LOST" : "OTHER"), reason },
     then: row?.then ?? (code < 4_000 ? "may-reconnect" : "stop"),
-    retryAfterMs: refusal?.retryAfterMs ?? delayIn(reason),
+    retryAfterMs: milliseconds(refusal?.retryAfterMs) || delayIn(reason),
   };
-}
-
-function rowOf(code: number): { readonly name: string; readonly then: AfterClose } | undefined {
-  const rows: Readonly<Record<number, { readonly name: string; readonly then: AfterClose }>> = CLOSES;
-  return rows[code];
 }
 
 function delayIn(reason: string): number {
