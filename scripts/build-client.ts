@@ -32,7 +32,7 @@ export async function bundleClient(folder: string | null): Promise<readonly Clie
 }
 
 function writeTypes(folder: string): boolean {
-  const compiler = join(ROOT, "node_modules/typescript/bin/tsc");
+  const compiler = join(ROOT, "node_modules/typescript-compiler/bin/tsc");
   const settings = join(ROOT, "scripts/client-types.json");
   return Bun.spawnSync([process.execPath, compiler, "-p", settings, "--outDir", folder], {
     stdio: ["ignore", "inherit", "inherit"],

@@ -40,7 +40,7 @@ export class SdkMembership implements FleetMembership {
     this.room = room;
     this.#ports = ports;
     room.on("message", (message) => this.#received(message));
-    room.on("joined", (joined) => this.#joined(joined, joined.isRecovered));
+    room.on("joined", (joined) => this.#joined(joined, joined.recovered));
     room.on("gap", ({ to }) => this.#skipped(to));
   }
 
@@ -93,7 +93,7 @@ export class SdkMembership implements FleetMembership {
   #received(message: Message): void {
     const { offset, epoch, from, messageId, event, text, data, isRecovered } = message;
     this.#catchUp(message);
-    const payload = recordedAs(event === EVENT ? textOf(fieldsOf(data), "text") : text);
+    const payload = recordedAs(event === EVENT ? textOf(fieldsOf(data), "text") : (text ?? ""));
     const seen: Seen = { offset, epoch, from: String(from?.userId), id: messageId, payload };
     this.#record(seen, isRecovered ? "recovery" : "live");
     this.#givenOut.add(`${seen.from} ${seen.id}`);

@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import manifest from "../../package.json" with { type: "json" };
 import { PackedClient } from "../support/packed-client.ts";
 
-const COMPILER = fileURLToPath(new URL("../../node_modules/typescript/bin/tsc", import.meta.url));
+const COMPILER = fileURLToPath(new URL("../../node_modules/typescript-compiler/bin/tsc", import.meta.url));
 const SAMPLE = `import { connect, type Client } from "tautline/client";
 const client: Client = connect("ws://127.0.0.1:1/ws", { token: () => "made-up" });
 const room = client.join("general");

@@ -32,7 +32,7 @@ connect(url, { token: () => "made-up", format: "xml" });
 /** The states, each with its own fields, and no other state. */
 export const said: { readonly [S in Status["state"]]: (status: Extract<Status, { state: S }>) => string } = {
   connecting: ({ attempt }) => String(attempt),
-  connected: ({ connectionId }) => connectionId,
+  connected: ({ nodeId = "" }) => nodeId,
   waiting: ({ until, why }) => new Date(until).toISOString() + why.name,
   closed: ({ code, name, reason }) => `${code} ${name} ${reason}`,
 };
