@@ -1,8 +1,9 @@
 import type { Clock } from "../observe/clock.ts";
+import type { ClientEvents } from "./client.ts";
 import { BACKOFF, type Backoff, STABLE_MS } from "./backoff.ts";
 import { MOVES, type State, type Trigger } from "./connection-state.ts";
 import { addressOf, secretOf } from "./credential.ts";
-import { Emitter } from "./emitter.ts";
+import type { Emitter } from "./emitter.ts";
 import { TautlineError } from "./error.ts";
 import { type Frame, isFrame, isObject } from "./frame.ts";
 import { type Framing, jsonFraming } from "./framing.ts";
@@ -10,16 +11,15 @@ import type { ConnectOptions } from "./options.ts";
 import { GRACE_MS, type Heartbeat, silence } from "./silence.ts";
 import type { Socket, SocketEvent, SocketEventType } from "./socket.ts";
 import type { Status } from "./status.ts";
-import { milliseconds, type Refusal, type Verdict, verdictOf, waitMs } from "./verdict.ts";
+import { type Refusal, type Verdict, verdictOf, waitMs } from "./verdict.ts";
 
-export interface ConnectionEvents {
-  status: Status;
-  error: TautlineError;
-  greeted: Frame;
-  frame: Frame;
-  lost: undefined;
-  /** Nothing is tried any more. */
-  ended: undefined;
+/** What a connection tells. */
+export interface ConnectionPorts {
+  readonly events: Emitter<ClientEvents>;
+  greeted(): void;
+  receive(frame: Frame): void;
+  lost(): void;
+  ended(): void;
 }
 
 const CONNECT_TIMEOUT_MS = 20_000;
@@ -32,9 +32,9 @@ const AT_ONCE = { intervalMs: 0, timeoutMs: 0 };
 
 /** One connection at a time, made again for as long as it is worth it. What follows on what is in the table of `connection-state.ts`. */
 export class Connection {
-  readonly events = new Emitter<ConnectionEvents>();
   readonly #url: string;
   readonly #options: ConnectOptions;
+  readonly #ports: ConnectionPorts;
   readonly #clock: Clock;
   readonly #backoff: Backoff;
   #state: State = "waiting";
@@ -42,7 +42,7 @@ export class Connection {
   #attempt = 0;
   /** Tells the answers of an earlier attempt. */
   #serial = 0;
-  #verdict = verdictOf(1006, "");
+  #verdict = verdictOf();
   #refusal: Refusal = {};
   #secret = "";
   #refusedSecret = "";
@@ -56,9 +56,10 @@ export class Connection {
   #cancel: (() => void) | undefined;
   #cancelRefresh: (() => void) | undefined;
 
-  constructor(url: string, options: ConnectOptions, clock: Clock) {
+  constructor(url: string, options: ConnectOptions, clock: Clock, ports: ConnectionPorts) {
     this.#url = url;
     this.#options = options;
+    this.#ports = ports;
     this.#clock = clock;
     this.#backoff = { ...BACKOFF, ...options.backoff };
   }
@@ -74,8 +75,7 @@ export class Connection {
   /** False when the frame is larger than the node takes. */
   send(json: string): boolean {
     const data = this.#framing.encode(json);
-    const { length } = typeof data === "string" ? new TextEncoder().encode(data) : data;
-    if (length > (this.#greeting.limits?.maxMessageBytes ?? Infinity)) return false;
+    if (new Blob([data]).size > (this.#greeting.limits?.maxMessageBytes ?? Infinity)) return false;
     this.#socket?.send(data);
     return true;
   }
@@ -102,7 +102,7 @@ export class Connection {
   /** Settles once the connection is closed, or does not say so in time. */
   close(): Promise<void> {
     const socket = this.#socket;
-    this.trigger("close", verdictOf(1000, ""));
+    this.trigger("close", verdictOf(1000));
     return new Promise((resolve) => {
       if (socket === undefined) return resolve();
       socket.addEventListener("close", () => resolve());
@@ -114,9 +114,7 @@ export class Connection {
   readonly #enter: Readonly<Record<State, () => unknown>> = {
     asking: () => {
       this.#setStatus({ state: "connecting", attempt: this.#attempt });
-      this.#timer(this.#options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS, () =>
-        this.trigger("late", verdictOf(1006, "")),
-      );
+      this.#timer(this.#options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS, () => this.trigger("lost", verdictOf()));
       void this.#ask(++this.#serial);
     },
     opening: () => this.#open(),
@@ -125,7 +123,7 @@ export class Connection {
       this.#greetedMs = this.#heardMs;
       this.#beat();
       // First, so that a topic that a listener joins is not joined once more.
-      this.events.emit("greeted", this.#greeting);
+      this.#ports.greeted();
       this.#tell(this.#greeting);
     },
     waiting: () => {
@@ -148,7 +146,7 @@ export class Connection {
       this.trigger("given");
     } catch (cause) {
       if (serial !== this.#serial) return;
-      this.trigger("failed", this.#fail("TOKEN_FAILED", cause));
+      this.trigger("lost", this.#fail("TOKEN_FAILED", cause));
     }
   }
 
@@ -173,10 +171,10 @@ export class Connection {
     }
   }
 
-  #closed(code = 1006, reason = ""): void {
+  #closed(code?: number, reason?: string): void {
     this.#socket = undefined;
     // Some WebSockets name a code of their own for an upgrade that was refused.
-    const verdict = this.#state === "opening" ? verdictOf(1006, "") : verdictOf(code, reason, this.#refusal);
+    const verdict = this.#state === "opening" ? verdictOf() : verdictOf(code, reason, this.#refusal);
     let isFinal = verdict.then === "stop";
     if (verdict.then === "new-token") {
       // The same token again would be refused again.
@@ -189,14 +187,14 @@ export class Connection {
   /** What is wrong on this side. */
   #fail(name: "TOKEN_FAILED" | "BAD_ADDRESS", cause: unknown): Verdict {
     const retryAfterMs = advised(cause);
-    this.events.emit("error", new TautlineError(name, { cause, retryAfterMs }));
-    return { why: { code: 0, name, reason: "" }, then: "may-reconnect", retryAfterMs };
+    this.#ports.events.emit("error", new TautlineError(name, { cause, retryAfterMs }));
+    return verdictOf(0, "", { code: name, retryAfterMs });
   }
 
   #end(): void {
     this.#cancel?.();
     this.#setStatus({ state: "closed", ...this.#verdict.why });
-    this.events.emit("ended", undefined);
+    this.#ports.ended();
   }
 
   #tell({ expiresAt }: Frame): void {
@@ -211,7 +209,7 @@ export class Connection {
     try {
       frame = this.#framing.decode(data);
     } catch (cause) {
-      this.events.emit("error", new TautlineError("BAD_FRAME", { cause }));
+      this.#ports.events.emit("error", new TautlineError("BAD_FRAME", { cause }));
     }
     if (!isFrame(frame)) return;
     const { type, id, code = "INTERNAL" } = frame;
@@ -220,10 +218,10 @@ export class Connection {
       this.trigger("greeted");
     } else if (type === "auth_error") this.#refusal = frame;
     else if (type === "ping") this.send('{"type":"pong"}');
-    else if (type === "auth_expiring") void this.#refresh(this.#serial);
+    else if (type === "auth_expiring") void this.#refresh();
     else if (type === "auth_refreshed") this.#tell(frame);
     else if (id === REFRESH_ID) this.#refreshFailed(new TautlineError(code));
-    else this.events.emit("frame", frame);
+    else this.#ports.receive(frame);
   }
 
   /** Asks when it is silent, and hangs up when it stays so. */
@@ -231,7 +229,7 @@ export class Connection {
     const nowMs = this.#clock.monotonic();
     const announced = this.#greeting.heartbeat ?? TERMS;
     const next = silence({ heardMs: this.#heardMs, askedMs: this.#askedMs }, terms ?? announced, nowMs);
-    if (next === "dead") return this.trigger("late", verdictOf(4090, ""));
+    if (next === "dead") return this.trigger("lost", verdictOf(4090));
     if (next === "ping") {
       this.#askedMs = nowMs;
       this.send('{"type":"ping"}');
@@ -240,29 +238,29 @@ export class Connection {
     this.#timer(inMs, () => this.#beat(this.#askedMs === null ? undefined : terms));
   }
 
-  async #refresh(serial: number): Promise<void> {
+  async #refresh(): Promise<void> {
+    const socket = this.#socket;
     // A ticket opens connections; the next one is asked for when this one has ended.
     if (this.#options.ticket !== undefined) return;
     try {
       const token = await secretOf(this.#options);
-      if (serial !== this.#serial || !this.isConnected) return;
+      if (socket !== this.#socket) return;
       this.#secret = token;
       this.send(JSON.stringify({ type: "refresh", id: REFRESH_ID, token }));
     } catch (cause) {
-      if (serial === this.#serial) this.#refreshFailed(new TautlineError("TOKEN_FAILED", { cause }));
+      if (socket === this.#socket) this.#refreshFailed(new TautlineError("TOKEN_FAILED", { cause }));
     }
   }
 
   #refreshFailed(error: TautlineError): void {
-    const serial = this.#serial;
-    this.events.emit("error", error);
-    this.#cancelRefresh = this.#clock.after(REFRESH_AGAIN_MS, () => void this.#refresh(serial));
+    this.#cancelRefresh = this.#clock.after(REFRESH_AGAIN_MS, () => void this.#refresh());
+    this.#ports.events.emit("error", error);
   }
 
   #disconnected(): void {
     this.#cancelRefresh?.();
     if (this.#clock.monotonic() - this.#greetedMs >= STABLE_MS) this.#attempt = 0;
-    this.events.emit("lost", undefined);
+    this.#ports.lost();
   }
 
   #timer(ms: number, run: () => void): void {
@@ -272,12 +270,12 @@ export class Connection {
 
   #setStatus(status: Status): void {
     this.#status = status;
-    this.events.emit("status", status);
+    this.#ports.events.emit("status", status);
   }
 }
 
 /** The `Retry-After` of a `Response` that was thrown, or the `retryAfterMs` of an error. */
-function advised(cause: unknown): number {
-  if (cause instanceof Response) return milliseconds(Number(cause.headers.get("retry-after")) * 1_000);
-  return isObject<Refusal>(cause) ? milliseconds(cause.retryAfterMs) : 0;
+function advised(cause: unknown): number | undefined {
+  if (!isObject<Partial<Response> & Refusal>(cause)) return undefined;
+  return Number(cause.headers?.get("retry-after")) * 1_000 || cause.retryAfterMs;
 }

@@ -2,15 +2,15 @@ type Listeners<Events> = { [Name in keyof Events]?: Set<(event: Events[Name]) =>
 
 /** Typed events. A listener that throws harms nobody but itself: its error is reported as one that nobody caught. */
 export class Emitter<Events> {
+  /** What ends with whatever the events are about. */
+  readonly ends = new Set<() => void>();
   readonly #listeners: Listeners<Events> = {};
 
   /** The returned function takes the listener away. */
   on<Name extends keyof Events>(name: Name, listener: (event: Events[Name]) => void): () => void {
-    // Of its own, so that a listener that was given twice is there twice.
-    const own = (event: Events[Name]): void => listener(event);
     const listeners = (this.#listeners[name] ??= new Set());
-    listeners.add(own);
-    return () => void listeners.delete(own);
+    listeners.add(listener);
+    return () => void listeners.delete(listener);
   }
 
   emit<Name extends keyof Events>(name: Name, event: Events[Name]): void {
@@ -23,5 +23,9 @@ export class Emitter<Events> {
         });
       }
     }
+  }
+
+  end(): void {
+    for (const end of this.ends) end();
   }
 }

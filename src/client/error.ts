@@ -19,19 +19,21 @@ export type ClientErrorCode =
   /** Something came that is in no framing. */
   | "BAD_FRAME";
 
+interface ErrorFacts {
+  readonly cause?: unknown;
+  readonly retryAfterMs?: number | undefined;
+}
+
 /** The one error of the client. `code` is one of its own, or that of an error frame. */
 export class TautlineError extends Error {
   readonly code: ErrorCode | ClientErrorCode | (string & {});
   /** When another try is worth it; undefined where it never is, or nobody knows. */
   readonly retryAfterMs: number | undefined;
 
-  constructor(
-    code: ErrorCode | ClientErrorCode | (string & {}),
-    { cause, retryAfterMs }: { cause?: unknown; retryAfterMs?: number | undefined } = {},
-  ) {
-    super(code, cause === undefined ? undefined : { cause });
+  constructor(code: ErrorCode | ClientErrorCode | (string & {}), options: ErrorFacts = {}) {
+    super(code, options);
     this.name = "TautlineError";
     this.code = code;
-    this.retryAfterMs = retryAfterMs;
+    this.retryAfterMs = options.retryAfterMs;
   }
 }

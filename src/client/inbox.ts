@@ -16,7 +16,7 @@ export interface InboxPorts {
   readonly resync: () => void;
 }
 
-/** Live messages that wait for older ones. Beyond it they are dropped, and got by another join. */
+/** Live messages that wait for older ones. Beyond it all are dropped, and got by another join. */
 const MAX_HELD = 1_000;
 const MAX_IDS = 1_000;
 /** Well over the time in which a message is sent again under its id; later the same id is another message. */
@@ -30,7 +30,6 @@ export class Inbox {
   /** Up to which offset messages of a recovery are to come; none are when it is null, and nobody knows while a join is not answered. */
   #goal: number | null = null;
   #held: Message[] = [];
-  #hasDropped = false;
 
   constructor(ports: InboxPorts, position: Position | null) {
     this.#ports = ports;
@@ -46,7 +45,6 @@ export class Inbox {
   joins(): void {
     this.#goal = Infinity;
     this.#held = [];
-    this.#hasDropped = false;
   }
 
   /** The answer to a join; `at` is where the topic stands. */
@@ -81,9 +79,8 @@ export class Inbox {
   }
 
   live(message: Message): void {
-    if (this.#goal === null) return this.#inOrder(message);
-    if (this.#held.length < MAX_HELD) this.#held.push(message);
-    else this.#hasDropped = true;
+    if (this.#goal === null) this.#inOrder(message);
+    else if (this.#held.push(message) > MAX_HELD) this.#ports.resync();
   }
 
   #takeAll(messages: readonly Message[]): void {
@@ -97,7 +94,6 @@ export class Inbox {
     this.#held = [];
     // The first that is behind a hole makes the others wait again.
     for (const message of held) this.live(message);
-    if (this.#hasDropped && this.#goal === null) this.#ports.resync();
   }
 
   #inOrder(message: Message): void {

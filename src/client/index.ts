@@ -1,5 +1,6 @@
-import { Client } from "./client.ts";
+import type { Client } from "./client.ts";
 import type { ConnectOptions } from "./options.ts";
+import { Session } from "./session.ts";
 
 export type { Client, ClientEvents } from "./client.ts";
 export { TautlineError, type ClientErrorCode } from "./error.ts";
@@ -18,5 +19,5 @@ export type { Why } from "./verdict.ts";
  * Throws nothing: what goes wrong is in the status.
  */
 export function connect(url: string, options: ConnectOptions): Client {
-  return new Client(url, options);
+  return new Session(url, options);
 }

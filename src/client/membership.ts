@@ -4,7 +4,7 @@ import { type Frame, isObject, positionOf, type User } from "./frame.ts";
 import { Inbox } from "./inbox.ts";
 import { type Message, messageOf, messagesOf } from "./message.ts";
 import type { Position } from "./position.ts";
-import { type Sink, stream } from "./stream.ts";
+import { stream } from "./stream.ts";
 import type { Confirmation, History, Presence, Publishing, Room, TopicOptions, Waiting } from "./topic.ts";
 import type { Joined, TopicEvents } from "./topic-events.ts";
 
@@ -13,10 +13,8 @@ const ROOM = "room:";
 /** What a membership needs of its client. */
 export interface MembershipPorts {
   request(membership: Membership, frame: object, options: Waiting, isMessage?: boolean): Promise<Frame>;
-  /** At once, or not at all. */
   send(frame: object): void;
-  /** Joins again, with the position. */
-  join(membership: Membership): void;
+  rejoin(membership: Membership): Promise<void>;
   leave(membership: Membership): Promise<void>;
 }
 
@@ -30,7 +28,6 @@ export class Membership implements Room {
   isOver = false;
   readonly #ports: MembershipPorts;
   readonly #events = new Emitter<TopicEvents>();
-  readonly #sinks = new Set<Sink<Message>>();
   readonly #joined = Promise.withResolvers<Joined>();
 
   constructor(name: string, { recover, token }: TopicOptions, ports: MembershipPorts) {
@@ -40,12 +37,9 @@ export class Membership implements Room {
     // Who does not wait for it hears of it by `left`, or by the status.
     this.joined.catch(() => undefined);
     const inboxPorts = {
-      message: (message: Message) => {
-        this.#events.emit("message", message);
-        for (const sink of this.#sinks) sink.push(message);
-      },
+      message: (message: Message) => this.#events.emit("message", message),
       gap: (gap: TopicEvents["gap"]) => this.#events.emit("gap", gap),
-      resync: () => ports.join(this),
+      resync: () => void ports.rejoin(this),
     };
     this.inbox = new Inbox(inboxPorts, recover ?? null);
   }
@@ -91,7 +85,7 @@ export class Membership implements Room {
   }
 
   messages({ signal }: Waiting = {}): AsyncIterableIterator<Message> {
-    return stream(this.#sinks, this.isOver, signal);
+    return stream(this.#events, "message", this.isOver, signal);
   }
 
   [Symbol.asyncIterator](): AsyncIterableIterator<Message> {
@@ -102,7 +96,7 @@ export class Membership implements Room {
   receive(frame: Frame): void {
     // An event may be called `constructor`.
     const handler = Object.hasOwn(HANDLERS, frame.type) ? HANDLERS[frame.type] : undefined;
-    if (handler !== undefined) return handler(frame, this.inbox, this.#events);
+    if (handler !== undefined) return void handler(frame, this.inbox, this.#events);
     const message = messageOf(frame, false);
     if (message !== null) this.inbox.live(message);
   }
@@ -119,7 +113,7 @@ export class Membership implements Room {
   /** Nothing comes any more, unless it is joined once more. */
   pause(error: TautlineError): void {
     this.#joined.reject(error);
-    for (const sink of this.#sinks) sink.end();
+    this.#events.end();
   }
 
   /** It is left for good. */
@@ -141,7 +135,7 @@ function placed(frame: Frame): Position {
   return positionOf(frame) ?? { offset: 0, epoch: "" };
 }
 
-type Handler = (frame: Frame, inbox: Inbox, events: Emitter<TopicEvents>) => void;
+type Handler = (frame: Frame, inbox: Inbox, events: Emitter<TopicEvents>) => unknown;
 
 const onPresence: Handler = ({ joined = [], left = [], userCount }, _inbox, events) =>
   events.emit("presence", { joined, left, userCount });
@@ -155,6 +149,5 @@ const HANDLERS: Readonly<Record<string, Handler>> = {
   user_left: ({ type, data }, inbox, events) =>
     isObject<User>(data) && onPresence({ type, left: [data] }, inbox, events),
   presence_diff: onPresence,
-  typing: ({ userId = "", username = "", isTyping = false }, _inbox, events) =>
-    events.emit("typing", { userId, username, isTyping }),
+  typing: (frame, _inbox, events) => isObject<TopicEvents["typing"]>(frame) && events.emit("typing", frame),
 };

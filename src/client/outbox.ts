@@ -5,13 +5,15 @@ import type { Frame } from "./frame.ts";
 export interface Outgoing {
   /** The `id` of its frame. */
   readonly id: number;
-  readonly topic: string;
+  /** Which has to be joined before it is sent; undefined for what is about this connection: a join or a leave. */
+  readonly topic?: string;
   /** The frame as JSON, made when it was asked for: what changes later is not sent. */
   readonly json: string;
   /** A message has an outcome, and must not be delivered twice; other requests are simply made again. */
   readonly isMessage: boolean;
-  readonly resolve: (answer: Frame) => void;
-  readonly reject: (error: TautlineError) => unknown;
+  /** Without an answer where the connection ended and the next one begins anew. */
+  readonly resolve: (answer?: Frame) => void;
+  readonly reject: (error: TautlineError) => void;
 }
 
 interface Waiting extends Outgoing {
@@ -46,8 +48,8 @@ export class Outbox {
   add(outgoing: Outgoing): void {
     this.#length += outgoing.json.length;
     this.#waiting.set(outgoing.id, { ...outgoing, firstSentMs: Infinity, isInFlight: false, isUncertain: false });
-    if (this.#waiting.size > this.#maxMessages || this.#length > this.#maxLength)
-      this.fail(outgoing.id, new TautlineError("QUEUE_FULL"));
+    const isFull = this.#waiting.size > this.#maxMessages || this.#length > this.#maxLength;
+    if (isFull && outgoing.topic !== undefined) this.fail(outgoing.id, new TautlineError("QUEUE_FULL"));
   }
 
   /** Hands out what is to be sent now, of the topics that are ready. */
@@ -55,7 +57,8 @@ export class Outbox {
     if (this.#inFlight >= this.#window || nowMs < this.#notBeforeMs) return undefined;
     for (const waiting of this.#waiting.values()) {
       // A machine that slept may come here before it comes to `expire`.
-      if (waiting.isInFlight || leftMs(waiting, nowMs) <= 0 || !isReady(waiting.topic)) continue;
+      if (waiting.isInFlight || leftMs(waiting, nowMs) <= 0 || !(waiting.topic === undefined || isReady(waiting.topic)))
+        continue;
       waiting.firstSentMs = Math.min(waiting.firstSentMs, nowMs);
       waiting.isInFlight = true;
       this.#inFlight += 1;
@@ -76,7 +79,7 @@ export class Outbox {
   postpone(id: unknown, code: string, untilMs: number): boolean {
     const waiting = this.#waiting.get(id);
     const isRefused = code === "RATE_LIMITED";
-    if (waiting === undefined || !(isRefused || waiting.isMessage)) return false;
+    if (waiting === undefined || !(isRefused || waiting.isMessage || waiting.topic === undefined)) return false;
     this.#land(waiting);
     waiting.isUncertain ||= !isRefused;
     this.#window = 1;
@@ -101,7 +104,8 @@ export class Outbox {
   lost(): void {
     for (const waiting of this.#waiting.values()) {
       waiting.isUncertain ||= waiting.isInFlight;
-      this.#land(waiting);
+      if (waiting.topic === undefined) this.#take(waiting.id)?.resolve();
+      else this.#land(waiting);
     }
     this.#window = MAX_IN_FLIGHT;
     this.#notBeforeMs = 0;
@@ -110,7 +114,7 @@ export class Outbox {
   /** Ends what is not on its way, of the topics that are meant. */
   end(error: TautlineError, isMeant: (topic: string) => boolean): void {
     for (const { id, isInFlight, topic } of this.#waiting.values())
-      if (!isInFlight && isMeant(topic)) this.fail(id, error);
+      if (!isInFlight && topic !== undefined && isMeant(topic)) this.fail(id, error);
   }
 
   /** Gives messages back that were sent too long ago. Answers in how many milliseconds there is something to do; infinite for nothing. */

@@ -1,46 +1,42 @@
+import type { Emitter } from "./emitter.ts";
 import { TautlineError } from "./error.ts";
 
 /** What came and was not asked for yet. Beyond it the iteration fails, for else something would be missing from it. */
 const MAX_BUFFERED = 1_000;
 
-export interface Sink<T> {
-  push(value: T): void;
-  end(): void;
-}
-
-/** What comes from now on, not from the first `next` on. It ends with what it is about, by `return`, and by the signal. */
-export function stream<T>(sinks: Set<Sink<T>>, isOver: boolean, signal?: AbortSignal): AsyncIterableIterator<T> {
-  const buffer: T[] = [];
-  let wake: () => void = () => undefined;
+/** The events of that name from now on, not from the first `next` on. Ends with its emitter, by `return`, and by the signal. */
+export function stream<Events, Name extends keyof Events>(
+  emitter: Emitter<Events>,
+  name: Name,
+  isOver: boolean,
+  signal?: AbortSignal,
+): AsyncIterableIterator<Events[Name]> {
+  const buffer: Events[Name][] = [];
+  let wake: (() => void) | undefined;
   let isEnded = isOver || signal?.aborted === true;
-  const sink: Sink<T> = {
-    push(value) {
-      buffer.push(value);
-      if (buffer.length > MAX_BUFFERED) sinks.delete(sink);
-      wake();
-    },
-    end() {
-      isEnded = true;
-      sinks.delete(sink);
-      signal?.removeEventListener("abort", abort);
-      wake();
-    },
+  const unsubscribe = emitter.on(name, (event) => {
+    // One more tells that it was too much.
+    if (!isEnded && buffer.length <= MAX_BUFFERED) buffer.push(event);
+    wake?.();
+  });
+  const end = (): void => {
+    isEnded = true;
+    unsubscribe();
+    emitter.ends.delete(end);
+    signal?.removeEventListener("abort", end);
+    wake?.();
   };
-  const abort = (): void => {
-    buffer.length = 0;
-    sink.end();
-  };
-  if (!isEnded) sinks.add(sink);
-  signal?.addEventListener("abort", abort);
+  emitter.ends.add(end);
+  signal?.addEventListener("abort", end);
 
-  async function* values(): AsyncGenerator<T, void> {
+  async function* values(): AsyncGenerator<Events[Name], void> {
     try {
-      for (;;) {
+      while (signal?.aborted !== true) {
+        const [event] = buffer;
         if (buffer.length > MAX_BUFFERED) throw new TautlineError("OVERFLOW");
-        const [value] = buffer;
-        if (value !== undefined) {
+        if (event !== undefined) {
           buffer.shift();
-          yield value;
+          yield event;
         } else if (isEnded) return;
         else
           await new Promise<void>((resolve) => {
@@ -48,7 +44,7 @@ export function stream<T>(sinks: Set<Sink<T>>, isOver: boolean, signal?: AbortSi
           });
       }
     } finally {
-      sink.end();
+      end();
     }
   }
   return values();

@@ -24,11 +24,11 @@ const MAX_RETRY_AFTER_MS = 3_600_000;
 /** What the frame `auth_error` said before the close. */
 export interface Refusal {
   readonly code?: string;
-  readonly retryAfterMs?: number;
+  readonly retryAfterMs?: number | undefined;
 }
 
 /** Of a connection that was open. A code of 4000–4999 that is in no table is the application's own: it says stop. */
-export function verdictOf(code: number, reason: string, refusal?: Refusal): Verdict {
+export function verdictOf(code = 1006, reason = "", refusal?: Refusal): Verdict {
   const row = ROWS[code];
   return {
     why: { code, name: refusal?.code ?? row?.name ?? (code < 4_000 ? "LOST" : "OTHER"), reason },
