@@ -18,12 +18,13 @@ import {
   stopped,
 } from "./facts.ts";
 import type { Random } from "./random.ts";
+import { withSdk } from "./sdk-profiles.ts";
 import { type Fault, repeated, type Span, upTo, type Whom } from "./schedule.ts";
 import { WORLD, type World } from "./world.ts";
 
 export interface Profile {
   readonly summary: string;
-  /** Of a run of all profiles in about two minutes; alone it runs for a minute. */
+  /** Of a run of all profiles in about three minutes; alone it runs for a minute. */
   readonly ciSeconds: number;
   readonly world: (span: Span) => World;
   /** The same for the same random numbers. */
@@ -58,7 +59,7 @@ function lastTokenTtlS({ faultAtMs }: Span): number {
   return Math.ceil(faultAtMs / 1_000) + 1;
 }
 
-export const PROFILES: Readonly<Record<string, Profile>> = {
+const KIT_PROFILES: Readonly<Record<string, Profile>> = {
   kill: {
     summary: "the node is killed, and started again with nothing of what it knew",
     ciSeconds: 4,
@@ -230,3 +231,5 @@ export const PROFILES: Readonly<Record<string, Profile>> = {
     expect: { ...lossless, noReconnects, itIsCounted: someOf("audit_errors_total") },
   },
 };
+
+export const PROFILES: Readonly<Record<string, Profile>> = withSdk(KIT_PROFILES);

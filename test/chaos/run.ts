@@ -14,7 +14,7 @@ const SECONDS = 60;
 const MAX_SEED = 999_999;
 
 const USAGE = `bun run chaos [options]
-  --profile NAME   one profile, \`all\` (a minute each), or \`ci\` (all, in about two minutes; the default)
+  --profile NAME   one profile, \`all\` (a minute each), or \`ci\` (all, in about three minutes; the default)
   --seed N         the same seed, the same schedule of faults; printed by every run
   --seconds N      how long a profile is under load
   --out FOLDER     for histories, logs and verdicts; kept. Without it they are kept only when a profile failed
