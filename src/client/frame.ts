@@ -49,6 +49,7 @@ export interface Frame extends Partial<Position>, Partial<User> {
 }
 
 /** Of what the contract says that it is a `T`, when it is anything. */
+// oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- The caller says what the contract calls it.
 export function isObject<T extends object>(value: unknown): value is T {
   return typeof value === "object" && value !== null;
 }

@@ -37,7 +37,7 @@ export class Session implements Client, ConnectionPorts, MembershipPorts {
     this.#connection = new Connection(url, options, clock, this);
     this.#connection.trigger("due");
     globalThis.addEventListener?.("online", () => this.#connection.trigger("online"), this.#over);
-    signal?.addEventListener("abort", () => this.close(), this.#over);
+    signal?.addEventListener("abort", () => void this.close(), this.#over);
     if (signal?.aborted === true) void this.close();
   }
 

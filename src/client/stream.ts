@@ -33,7 +33,8 @@ export function stream<Events, Name extends keyof Events>(
 
   async function* values(): AsyncGenerator<Events[Name], void> {
     try {
-      while (signal?.aborted !== true) {
+      for (;;) {
+        if (signal?.aborted) return;
         const [event] = buffer;
         if (buffer.length > MAX_BUFFERED) throw new TautlineError("OVERFLOW");
         if (event !== undefined) {
