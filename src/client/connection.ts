@@ -104,8 +104,11 @@ export class Connection {
     this.trigger("close", verdictOf(1000));
     return new Promise((resolve) => {
       if (socket === undefined) return resolve();
-      socket.addEventListener("close", () => resolve());
       this.#timer(CLOSED_WITHIN_MS, resolve);
+      socket.addEventListener("close", () => {
+        this.#cancel?.();
+        resolve();
+      });
     });
   }
 

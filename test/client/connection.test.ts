@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { connect } from "../../src/client/index.ts";
-import { ClientRig, settled } from "../support/client-rig.ts";
+import { ClientRig, networkIsBack, settled } from "../support/client-rig.ts";
 
 afterEach(() => ClientRig.closeAll());
 
@@ -166,7 +166,7 @@ describe("the delay before the next attempt", () => {
   test("is cut short when the network is back, and by reconnectNow", async () => {
     const rig = new ClientRig({ backoff: { minDelayMs: 60_000, maxDelayMs: 60_000 } });
     (await rig.opening()).end();
-    dispatchEvent(new Event("online"));
+    networkIsBack();
     expect(rig.state).toBe("connecting");
     (await rig.opening()).end();
     expect(rig.client.status).toMatchObject({ state: "waiting", attempt: 0 });
@@ -222,7 +222,7 @@ describe("a connection that ends", () => {
     await rig.advance(1_000);
     await closing;
     rig.client.reconnectNow();
-    dispatchEvent(new Event("online"));
+    networkIsBack();
     expect(rig.state).toBe("closed");
     expect(rig.clock.pendingTimers).toBe(0);
   });
@@ -269,7 +269,7 @@ describe("silence", () => {
   test("is not waited for when the network has changed", async () => {
     const rig = new ClientRig();
     const socket = await rig.connected();
-    dispatchEvent(new Event("online"));
+    networkIsBack();
     expect(socket.ofType("ping")).toHaveLength(1);
     socket.receive({ type: "pong" });
     await rig.advance(5_000);

@@ -103,6 +103,11 @@ export function chat(offset: number, text: string, epoch = "e1", slug = `m${offs
   };
 }
 
+/** What browsers tell a page. */
+export function networkIsBack(): void {
+  EventTarget.prototype.dispatchEvent.call(globalThis, new Event("online"));
+}
+
 /** All that is already resolved has run. */
 export async function settled(): Promise<void> {
   for (let turn = 0; turn < 10; turn += 1) await Promise.resolve();
