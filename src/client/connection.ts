@@ -5,7 +5,7 @@ import { MOVES, type State, type Trigger } from "./connection-state.ts";
 import { addressOf, secretOf } from "./credential.ts";
 import type { Emitter } from "./emitter.ts";
 import { type ErrorFacts, TautlineError } from "./error.ts";
-import { type Frame, isFrame, isObject } from "./frame.ts";
+import { type Frame, isFrame, isObject, NO_FRAME } from "./frame.ts";
 import { type Framing, jsonFraming } from "./framing.ts";
 import type { ConnectOptions } from "./options.ts";
 import { GRACE_MS, type Heartbeat, silence } from "./silence.ts";
@@ -27,7 +27,6 @@ const REFRESH_AGAIN_MS = 5_000;
 const CLOSED_WITHIN_MS = 1_000;
 const REFRESH_ID = "refresh";
 const TOKEN_FAILED = "TOKEN_FAILED";
-const TERMS = { intervalMs: 30_000, timeoutMs: 90_000 };
 /** When the network may have changed: a connection that does not answer now is dead. */
 const AT_ONCE = { intervalMs: 0, timeoutMs: 0 };
 
@@ -49,12 +48,11 @@ export class Connection {
   #framing: Framing = jsonFraming;
   #auth = "";
   #socket: Socket | undefined;
-  #greeting: Frame = { type: "" };
+  #greeting = NO_FRAME;
   #greetedMs = 0;
   #heardMs = 0;
   #askedMs: number | null = null;
   #cancel: (() => void) | undefined;
-  #cancelRefresh: (() => void) | undefined;
 
   constructor(url: string, options: ConnectOptions, clock: Clock, ports: ConnectionPorts) {
     this.#url = new URL(url.replace(/^http/, "ws"));
@@ -85,17 +83,22 @@ export class Connection {
     if (next === undefined) return;
     this.#state = next;
     this.#verdict = verdict ?? this.#verdict;
-    if (trigger === "online" || trigger === "reconnectNow") this.#attempt = 0;
+    if (next === "asking" && trigger !== "due") this.#attempt = 0;
     const socket = this.#socket;
     if (next === "waiting" || next === "closed") {
       this.#socket = undefined;
       // 1000 says goodbye to the rooms at once; any other code leaves time to come back.
       socket?.close(next === "closed" ? 1000 : 4090);
     }
-    if (was === "connected" && next !== was) this.#disconnected();
-    if (next !== was) return void this.#enter[next]();
-    this.#askedMs = null;
-    this.#beat(AT_ONCE);
+    if (next === was) {
+      this.#askedMs = null;
+      return this.#beat(AT_ONCE);
+    }
+    if (was === "connected") {
+      if (this.#clock.monotonic() - this.#greetedMs >= STABLE_MS) this.#attempt = 0;
+      this.#ports.lost();
+    }
+    this.#enter[next]();
   }
 
   /** Settles once the connection is closed, or does not say so in time. */
@@ -216,10 +219,9 @@ export class Connection {
   }
 
   /** Asks when it is silent, and hangs up when it stays so. */
-  #beat(terms?: Heartbeat): void {
+  #beat(terms: Heartbeat = this.#greeting.heartbeat ?? AT_ONCE): void {
     const nowMs = this.#clock.monotonic();
-    const announced = this.#greeting.heartbeat ?? TERMS;
-    let leftMs = silence({ heardMs: this.#heardMs, askedMs: this.#askedMs }, terms ?? announced, nowMs);
+    let leftMs = silence({ heardMs: this.#heardMs, askedMs: this.#askedMs }, terms, nowMs);
     if (leftMs <= 0) {
       if (this.#askedMs !== null) return this.trigger("lost", verdictOf(4090));
       this.#askedMs = nowMs;
@@ -229,10 +231,9 @@ export class Connection {
     this.#timer(leftMs, () => this.#beat(this.#askedMs === null ? undefined : terms));
   }
 
-  async #refresh(): Promise<void> {
-    const socket = this.#socket;
+  async #refresh(socket = this.#socket): Promise<void> {
     // A ticket opens connections; the next one is asked for when this one has ended.
-    if (this.#options.ticket !== undefined) return;
+    if (this.#options.ticket !== undefined || socket !== this.#socket) return;
     try {
       const token = await secretOf(this.#options);
       if (socket !== this.#socket) return;
@@ -244,18 +245,13 @@ export class Connection {
   }
 
   #refreshFailed(code: string, cause?: unknown): void {
-    this.#cancelRefresh = this.#clock.after(REFRESH_AGAIN_MS, () => void this.#refresh());
+    const socket = this.#socket;
+    this.#clock.after(REFRESH_AGAIN_MS, () => void this.#refresh(socket));
     this.#error(code, { cause });
   }
 
   #error(code: string, facts: ErrorFacts): void {
     this.#ports.events.emit("error", new TautlineError(code, facts));
-  }
-
-  #disconnected(): void {
-    this.#cancelRefresh?.();
-    if (this.#clock.monotonic() - this.#greetedMs >= STABLE_MS) this.#attempt = 0;
-    this.#ports.lost();
   }
 
   #timer(ms: number, run: () => void): void {

@@ -27,7 +27,7 @@ export interface Frame extends Partial<Position>, Partial<User> {
   readonly roomSlug?: string;
   readonly code?: string;
   readonly retryAfterMs?: number;
-  readonly timestamp?: number;
+  readonly timestamp: number;
   readonly messageId?: string;
   readonly from?: User;
   readonly data?: unknown;
@@ -47,6 +47,9 @@ export interface Frame extends Partial<Position>, Partial<User> {
   readonly heartbeat?: { readonly intervalMs: number; readonly timeoutMs: number };
   readonly limits?: { readonly maxMessageBytes: number; readonly messagesPerSecond: number };
 }
+
+/** Where none came. */
+export const NO_FRAME: Frame = { type: "", timestamp: 0 };
 
 /** Of what the contract says that it is a `T`, when it is anything. */
 // oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- The caller says what the contract calls it.

@@ -29,7 +29,7 @@ interface Chat {
 export function messageOf(frame: Frame, isRecovered: boolean): Message | null {
   const position = positionOf(frame);
   if (position === null) return null;
-  const { type: event, data, timestamp = 0, messageId = "", from } = frame;
+  const { type: event, data, timestamp, messageId = "", from } = frame;
   const message = { ...position, event, data, timestamp, isRecovered, text: undefined, messageId, from };
   if (event !== "new_message" || !isObject<Chat>(data)) return message;
   const { userSlug: userId, username, message: text, slug } = data;

@@ -1,5 +1,5 @@
 import { TautlineError } from "./error.ts";
-import type { Frame } from "./frame.ts";
+import { type Frame, NO_FRAME } from "./frame.ts";
 
 /** A request that is to be answered. */
 export interface Outgoing {
@@ -11,8 +11,8 @@ export interface Outgoing {
   readonly json: string;
   /** A message has an outcome, and must not be delivered twice; other requests are simply made again. */
   readonly isMessage: boolean;
-  /** Without an answer where the connection ended and the next one begins anew. */
-  readonly resolve: (answer?: Frame) => void;
+  /** With no frame where the connection ended and the next one begins anew. */
+  readonly resolve: (answer: Frame) => void;
   readonly reject: (error: TautlineError) => void;
 }
 
@@ -99,7 +99,7 @@ export class Outbox {
   lost(): void {
     for (const waiting of this.#waiting.values()) {
       waiting.isUncertain ||= waiting.isInFlight;
-      if (waiting.topic === undefined) this.take(waiting.id)?.resolve();
+      if (waiting.topic === undefined) this.take(waiting.id)?.resolve(NO_FRAME);
       waiting.isInFlight = false;
     }
     this.#window = MAX_IN_FLIGHT;

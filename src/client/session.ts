@@ -3,7 +3,7 @@ import type { Client, ClientEvents } from "./client.ts";
 import { Connection, type ConnectionPorts } from "./connection.ts";
 import { Emitter } from "./emitter.ts";
 import { TautlineError } from "./error.ts";
-import type { Frame } from "./frame.ts";
+import { type Frame, NO_FRAME } from "./frame.ts";
 import { Membership, type MembershipPorts } from "./membership.ts";
 import type { ConnectOptions } from "./options.ts";
 import { Outbox, type Outgoing } from "./outbox.ts";
@@ -81,7 +81,7 @@ export class Session implements Client, ConnectionPorts, MembershipPorts {
       const frame = { type: "subscribe", topic, recover: inbox.position ?? undefined, token };
       this.#add(frame, {
         // At once: what comes next counts on it.
-        resolve: (answer) => answer && membership.joinedWith(answer),
+        resolve: (answer) => answer !== NO_FRAME && membership.joinedWith(answer),
         reject: (error) => this.#drop(membership, error),
       });
     } catch (cause) {
@@ -99,7 +99,7 @@ export class Session implements Client, ConnectionPorts, MembershipPorts {
     signal?.throwIfAborted();
     if (this.status.state === "closed") throw new TautlineError("CLOSED");
     if (isOver) throw new TautlineError("LEFT");
-    const { promise, resolve, reject } = Promise.withResolvers<Frame | undefined>();
+    const { promise, resolve, reject } = Promise.withResolvers<Frame>();
     const id = this.#add({ ...frame, topic }, { topic, resolve, reject }, isMessage);
     const over = new AbortController();
     const abort = (): void => {
@@ -108,7 +108,7 @@ export class Session implements Client, ConnectionPorts, MembershipPorts {
     };
     signal?.addEventListener("abort", abort, over);
     try {
-      return (await promise) ?? { type: "" };
+      return await promise;
     } finally {
       over.abort();
     }
@@ -184,7 +184,7 @@ export class Session implements Client, ConnectionPorts, MembershipPorts {
     const { name, isOver } = membership;
     if (isOver) return;
     this.#topics.delete(name);
-    this.#outbox.end(code === "OK" ? error : new TautlineError("LEFT", { cause: error }), (topic) => topic === name);
+    this.#outbox.end(new TautlineError("LEFT", { cause: error }), (topic) => topic === name);
     membership.end(code, error);
   }
 
