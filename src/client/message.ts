@@ -29,13 +29,14 @@ interface Chat {
 export function messageOf(frame: Frame, isRecovered: boolean): Message | null {
   const position = positionOf(frame);
   if (position === null) return null;
-  const { type: event, data, timestamp, messageId = "", from } = frame;
-  const message = { ...position, event, data, timestamp, isRecovered, text: undefined, messageId, from };
-  if (event !== "new_message" || !isObject<Chat>(data)) return message;
+  const { type: event, data, timestamp, messageId, from } = frame;
+  const message = { ...position, event, data, timestamp, isRecovered };
+  if (event !== "new_message") return messageId === undefined ? null : { ...message, text: undefined, messageId, from };
+  if (!isObject<Chat>(data)) return null;
   const { userSlug: userId, username, message: text, slug } = data;
   return { ...message, text, messageId: slug, from: { userId, username } };
 }
 
 export function messagesOf({ messages = [] }: Frame): Message[] {
-  return messages.map((frame) => messageOf(frame, true)).filter((message) => message !== null);
+  return messages.flatMap((frame) => messageOf(frame, true) ?? []);
 }

@@ -20,7 +20,7 @@ const MAX_LENGTH = 1_048_576;
 export class Session implements Client, ConnectionPorts, MembershipPorts {
   readonly events = new Emitter<ClientEvents>();
   readonly #clock: Clock;
-  readonly #topics = new Map<string, Membership>();
+  readonly #topics = new Map<string | undefined, Membership>();
   readonly #outbox: Outbox;
   readonly #connection: Connection;
   /** Its signal, which is an option of `addEventListener`, takes the listeners away that others keep. */
@@ -136,10 +136,11 @@ export class Session implements Client, ConnectionPorts, MembershipPorts {
   /** Of the connection. */
   receive(frame: Frame): void {
     const { type, id, topic, roomSlug, code = "INTERNAL" } = frame;
-    const membership = this.#topics.get(roomSlug === undefined ? `${topic}` : `room:${roomSlug}`);
+    const membership = this.#topics.get(roomSlug === undefined ? topic : `room:${roomSlug}`);
     if (type === "error") this.#failed(frame);
     else if (this.#outbox.answer(id, frame)) this.#pump();
-    else if (membership === undefined) return;
+    // An answer that nobody waits for any more looks like a message: it has a position.
+    else if (membership === undefined || id !== undefined) return;
     else if (type === "unsubscribed") this.#drop(membership, new TautlineError(code));
     else membership.receive(frame);
   }
@@ -149,7 +150,7 @@ export class Session implements Client, ConnectionPorts, MembershipPorts {
     this.#ended += 1;
     for (const membership of this.#topics.values()) membership.isJoined = false;
     this.#outbox.lost();
-    this.#outbox.end(new TautlineError("LEFT"), (topic = "") => !this.#topics.has(topic));
+    this.#outbox.end(new TautlineError("LEFT"), (topic) => !this.#topics.has(topic));
     this.#pump();
   }
 

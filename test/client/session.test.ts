@@ -560,6 +560,24 @@ describe("history and presence", () => {
   });
 });
 
+describe("an answer that nobody waits for any more", () => {
+  test("is no message of the room, whose own message comes as always", async () => {
+    const rig = new ClientRig();
+    const socket = await rig.connected();
+    const { room, got } = await rig.member("general");
+    const abort = new AbortController();
+    const sent = codeOf(room.send("hello", { signal: abort.signal }));
+    await settled();
+    abort.abort();
+    expect(await sent).toBe("AbortError");
+    const [{ id } = {}] = socket.ofType("chat_message");
+    socket.receive({ type: "message_sent", id, messageId: "m1", ...PLACE });
+    socket.receive({ type: "subscribed", ...PLACE });
+    socket.receive(chat(1, "hello"));
+    expect(got.map(({ text }) => text)).toEqual(["hello"]);
+  });
+});
+
 describe("an error of the node that answers nothing", () => {
   test("is an event of the client", async () => {
     const rig = new ClientRig();
