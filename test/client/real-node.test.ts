@@ -1,13 +1,7 @@
 import * as v from "valibot";
 import { afterEach, describe, expect, test } from "bun:test";
-import {
-  type Client,
-  connect,
-  type ConnectOptions,
-  type Message,
-  type Room,
-  type Status,
-} from "../../src/client/index.ts";
+import { type Client, connect, type Message, type Room, type Status } from "../../src/client/index.ts";
+import type { CommonOptions } from "../../src/client/options.ts";
 import { FaultProxy } from "../chaos/fault-proxy.ts";
 import { until } from "../observe/recorded-sink.ts";
 import { TestNode, token } from "../support/node.ts";
@@ -34,13 +28,18 @@ const TICKET = v.object({ ticket: v.string() });
 /** Short delays: the tests wait for them. */
 const BACKOFF = { minDelayMs: 20, maxDelayMs: 200 };
 
-function client(port: number, options: Partial<ConnectOptions> = {}, path = "/"): Client {
-  const credential = options.ticket === undefined ? { token: () => token({ sub: "ada", username: "ada" }) } : {};
-  const made = connect(`ws://127.0.0.1:${port}${path}`, {
-    backoff: BACKOFF,
-    ...credential,
-    ...options,
-  } as ConnectOptions);
+interface Options extends CommonOptions {
+  readonly token?: string | (() => string);
+  readonly ticket?: () => Promise<string>;
+}
+
+function client(port: number, { ticket, token: given, ...options }: Options = {}, path = "/"): Client {
+  const common = { backoff: BACKOFF, ...options };
+  const url = `ws://127.0.0.1:${port}${path}`;
+  const made =
+    ticket === undefined
+      ? connect(url, { ...common, token: given ?? (() => token({ sub: "ada", username: "ada" })) })
+      : connect(url, { ...common, ticket });
   own({ stop: () => made.close() });
   return made;
 }
