@@ -265,6 +265,18 @@ test("the client that recovers gets what was said while it was away, once and in
   sockets[1]?.terminate();
 });
 
+test("the client of the library joins, speaks and hears as it stands", async () => {
+  const [code = ""] = blocks("ts client");
+  const given = `const fetchToken = async () => ${JSON.stringify(token({ sub: "reader", username: "reader" }))};`;
+  // Behind the answer to a later request the client's own copy has come as well.
+  const end = `await room.history(); await client.close();`;
+  const application = [given, code.replace("127.0.0.1:8080", `127.0.0.1:${node.port}`), end].join("\n");
+  const client = Bun.spawn([process.execPath, "-e", application], { cwd: ROOT, stdio: ["ignore", "pipe", "inherit"] });
+  const said = (await new Response(client.stdout).text()).trim().split("\n");
+  expect(await client.exited).toBe(0);
+  expect(said.toSorted()).toEqual(["closed", "connected", "reader: Hello all"]);
+});
+
 test(
   "the server inside of an application runs as it stands, with the sessions of the application",
   async () => {

@@ -47,7 +47,8 @@ const DEFAULT_RETRY_AFTER_MS = 1_000;
 
 export type ErrorCode = keyof typeof ERRORS;
 
-export const ERROR_CODES: readonly ErrorCode[] = Object.keys(ERRORS).filter(isErrorCode);
+/** Pure, so that a bundle that does not ask for the codes leaves the table out. */
+export const ERROR_CODES: readonly ErrorCode[] = /* @__PURE__ */ (() => Object.keys(ERRORS).filter(isErrorCode))();
 
 function isErrorCode(code: string): code is ErrorCode {
   return code in ERRORS;

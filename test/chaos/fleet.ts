@@ -1,8 +1,10 @@
 import { ChaosClient } from "./client.ts";
 import { emptyReport } from "./client-report.ts";
+import type { FleetClient } from "./fleet-client.ts";
 import type { OpenOrder, Order, Report, UsersByTopic } from "./orders.ts";
 import { Random } from "./random.ts";
 import { Recorder } from "./recorder.ts";
+import { SdkClient } from "./sdk-client.ts";
 
 type StatusOrder = Extract<Order, { do: "status" }>;
 
@@ -18,23 +20,24 @@ const STARTS_PER_TURN = 5;
 /** All clients of one process. */
 export class Fleet {
   readonly #recorder: Recorder;
-  readonly #clients: readonly ChaosClient[];
+  readonly #clients: readonly FleetClient[];
   readonly #timer: NodeJS.Timeout;
   readonly #report = emptyReport();
   #started = 0;
   #turn = 0;
   #isLoadOn = false;
   #loadStartMs = 0;
-  readonly #published = new Map<ChaosClient, number>();
-  readonly #hopped = new Map<ChaosClient, number>();
-  readonly #poisoned = new Map<ChaosClient, number>();
+  readonly #published = new Map<FleetClient, number>();
+  readonly #hopped = new Map<FleetClient, number>();
+  readonly #poisoned = new Map<FleetClient, number>();
 
   constructor(order: OpenOrder) {
     const { ports, size, expiryAllowanceMs } = order;
     const random = new Random(order.seed);
     this.#recorder = new Recorder(order.history);
     const common = { ports, size, expiryAllowanceMs, recorder: this.#recorder, report: this.#report };
-    this.#clients = order.clients.map((plan) => new ChaosClient(plan, { ...common, random: random.fork(plan.name) }));
+    const Kind = order.client === "sdk" ? SdkClient : ChaosClient;
+    this.#clients = order.clients.map((plan) => new Kind(plan, { ...common, random: random.fork(plan.name) }));
     this.#timer = setInterval(() => this.#everyTurn(), TURN_MS);
   }
 
@@ -64,7 +67,7 @@ export class Fleet {
 
   /** How many of those who watch are wrong about one of their rooms. */
   compare(users: UsersByTopic): number {
-    const isWrong = (client: ChaosClient): boolean =>
+    const isWrong = (client: FleetClient): boolean =>
       client.memberships.some(({ topic, users: known }) => !isSame(known, users[topic] ?? []));
     return this.#watching().filter(isWrong).length;
   }
@@ -87,7 +90,7 @@ export class Fleet {
     return { done: "stop", report: this.#report };
   }
 
-  #watching(): readonly ChaosClient[] {
+  #watching(): readonly FleetClient[] {
     return this.#clients.filter(({ plan, isStopped }) => plan.watches && !isStopped);
   }
 
@@ -98,7 +101,7 @@ export class Fleet {
     if (this.#isLoadOn) for (const client of this.#clients) this.#drive(client);
   }
 
-  #drive(client: ChaosClient): void {
+  #drive(client: FleetClient): void {
     const { messagesPerSecond, hops, poisonEveryMs } = client.plan;
     if (messagesPerSecond > 0)
       this.#catchUp(this.#published, client, 1_000 / messagesPerSecond, () => client.publish());
@@ -107,14 +110,14 @@ export class Fleet {
   }
 
   /** As often as the time since the load began asks for: a late turn does the work of those that did not come. */
-  #catchUp(done: Map<ChaosClient, number>, client: ChaosClient, everyMs: number, act: () => void): void {
+  #catchUp(done: Map<FleetClient, number>, client: FleetClient, everyMs: number, act: () => void): void {
     const due = Math.floor((performance.now() - this.#loadStartMs) / everyMs);
     for (let i = done.get(client) ?? 0; i < due; i++) act();
     done.set(client, due);
   }
 }
 
-function usersOf(clients: readonly ChaosClient[]): UsersByTopic {
+function usersOf(clients: readonly FleetClient[]): UsersByTopic {
   const users: Record<string, string[]> = {};
   for (const { plan, memberships } of clients) {
     for (const { topic, isMember } of memberships) if (isMember) (users[topic] ??= []).push(plan.name);

@@ -13,6 +13,7 @@ const orderSchema = v.variant("do", [
   v.object({
     do: v.literal("open"),
     clients: v.array(clientPlan),
+    client: v.picklist(["kit", "sdk"]),
     ports: v.array(count),
     history: v.string(),
     seed: v.string(),

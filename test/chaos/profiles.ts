@@ -18,6 +18,7 @@ import {
 } from "./facts.ts";
 import { NODE_PROFILES } from "./node-profiles.ts";
 import type { Profile } from "./profile.ts";
+import { withSdk } from "./sdk-profiles.ts";
 import { type Fault, repeated, type Span, spanOf, upTo, type Whom } from "./schedule.ts";
 import { WORLD, type World } from "./world.ts";
 
@@ -47,7 +48,7 @@ function lastTokenTtlS({ faultAtMs }: Span): number {
   return Math.ceil(faultAtMs / 1_000) + 1;
 }
 
-export const PROFILES: Readonly<Record<string, Profile>> = {
+const KIT_PROFILES: Readonly<Record<string, Profile>> = {
   kill: {
     summary: "the node is killed, and started again with nothing of what it knew",
     ciSeconds: 4,
@@ -220,6 +221,8 @@ export const PROFILES: Readonly<Record<string, Profile>> = {
   },
   ...NODE_PROFILES,
 };
+
+export const PROFILES: Readonly<Record<string, Profile>> = withSdk(KIT_PROFILES);
 
 /** Its nodes share a Redis. Throws a `RangeError` for a profile that is none. */
 export function needsRedis(name: string): boolean {

@@ -139,7 +139,7 @@ export class Stage {
     this.#crews.push(crew);
     await crew.order<"open">({
       do: "open",
-      ...{ clients, endsAfterMs, expiryAllowanceMs, size: world.publishers.size },
+      ...{ clients, endsAfterMs, expiryAllowanceMs, size: world.publishers.size, client: world.client },
       ports: this.proxies(whom).map(({ port }) => port),
       history: join(directory, `${crew.name}.jsonl`),
       seed: random.fork(crew.name).seed,

@@ -9,6 +9,8 @@ export interface World {
   readonly hasOneNodeId: boolean;
   /** Of every node, over those of the kit, by their names in the environment. */
   readonly settings: Readonly<Record<string, string>>;
+  /** Which clients connect: the kit's own, which knows the protocol by itself, or the SDK. */
+  readonly client: "kit" | "sdk";
   readonly program: "main.ts" | "poisoned-node.ts";
   /** Of a node; null: what the machine allows. */
   readonly maxDescriptors: number | null;
@@ -45,6 +47,7 @@ export const WORLD: World = {
   broker: "memory",
   hasOneNodeId: false,
   settings: {},
+  client: "kit",
   program: "main.ts",
   maxDescriptors: null,
   rooms: 10,
@@ -94,7 +97,7 @@ export function subscribersOf(world: World): ClientPlan[][] {
   const fleets = Array.from({ length: processes }, (): ClientPlan[] => []);
   for (let index = 0; index < count; index++) {
     const rooms = Array.from({ length: roomsEach }, (_, nth) => roomAt(world, index + nth * 3));
-    const watches = index % WATCHES_EVERY === 0;
+    const watches = world.client === "kit" && index % WATCHES_EVERY === 0;
     fleets[index % processes]?.push({ ...plan(`s${index}`, index, rooms), watches, ...special?.(index) });
   }
   return fleets;

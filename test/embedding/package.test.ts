@@ -36,7 +36,7 @@ test("it holds what an application needs and nothing else, runs, and passes a ch
   run([process.execPath, "pm", "pack", "--destination", application, "--quiet"], ROOT);
   const archive = readdirSync(application).find((name) => name.endsWith(".tgz")) ?? "";
   run(["tar", "-xzf", join(application, archive), "--strip-components=1", "-C", unpacked], application);
-  expect(readdirSync(unpacked).toSorted()).toEqual(["LICENSE", "README.md", "docs", "package.json", "src"]);
+  expect(readdirSync(unpacked).toSorted()).toEqual(["LICENSE", "README.md", "dist", "docs", "package.json", "src"]);
 
   // Its dependencies are those of the checkout.
   symlinkSync(join(ROOT, "node_modules"), join(unpacked, "node_modules"));

@@ -35,10 +35,16 @@ export class FakeClock implements Clock {
       if (next === undefined) break;
       const due = next;
       this.#timers = this.#timers.filter((other) => other !== due);
-      this.#move(due.atMs - this.#monotonicMs);
+      this.#move(Math.max(0, due.atMs - this.#monotonicMs));
       due.run();
     }
     this.#move(endMs - this.#monotonicMs);
+  }
+
+  /** A machine that stood still: timers that were due run late, and only now. */
+  sleep(ms: number): void {
+    this.#move(ms);
+    this.advance(0);
   }
 
   /** Only the wall clock jumps, as when an administrator sets it. */

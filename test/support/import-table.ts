@@ -141,7 +141,8 @@ export const PARTS: readonly Part[] = [
     files: ["client/"],
     allow: ["protocol/codes.ts"],
     allowTypesOnly: ["protocol/frames.ts", "protocol/server-frames.ts"],
-    libraries: [],
+    // Loaded when it is asked for.
+    libraries: ["msgpackr"],
     builtins: false,
   },
   {

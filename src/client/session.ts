@@ -1,0 +1,213 @@
+import type { Clock } from "../observe/clock.ts";
+import type { Client, ClientEvents } from "./client.ts";
+import { Connection, type ConnectionPorts } from "./connection.ts";
+import { Emitter } from "./emitter.ts";
+import { TautlineError } from "./error.ts";
+import { type Frame, NO_FRAME } from "./frame.ts";
+import { Membership, type MembershipPorts } from "./membership.ts";
+import type { ConnectOptions } from "./options.ts";
+import { Outbox, type Outgoing } from "./outbox.ts";
+import type { Status } from "./status.ts";
+import { steadyClock } from "./steady-clock.ts";
+import { stream } from "./stream.ts";
+import type { Room, Topic, TopicOptions, Waiting } from "./topic.ts";
+import { milliseconds } from "./verdict.ts";
+
+const MAX_MESSAGES = 1_000;
+const MAX_LENGTH = 1_048_576;
+
+/** What goes over the connections of a client, one after the other. Applications see of it what `Client` says. */
+export class Session implements Client, ConnectionPorts, MembershipPorts {
+  readonly events = new Emitter<ClientEvents>();
+  readonly #clock: Clock;
+  readonly #topics = new Map<string | undefined, Membership>();
+  readonly #outbox: Outbox;
+  readonly #connection: Connection;
+  /** Its signal, which is an option of `addEventListener`, takes the listeners away that others keep. */
+  readonly #over = new AbortController();
+  /** Counts the connections that have ended. */
+  #ended = 0;
+  #lastId = 0;
+  #cancelPump: (() => void) | undefined;
+
+  constructor(url: string, options: ConnectOptions) {
+    const { clock = steadyClock(), signal, maxQueuedMessages = MAX_MESSAGES, maxQueuedBytes = MAX_LENGTH } = options;
+    this.#clock = clock;
+    this.#outbox = new Outbox(maxQueuedMessages, maxQueuedBytes);
+    this.#connection = new Connection(url, options, clock, this);
+    this.#connection.trigger("due");
+    globalThis.addEventListener?.("online", () => this.#connection.trigger("online"), this.#over);
+    signal?.addEventListener("abort", () => void this.close(), this.#over);
+    if (signal?.aborted === true) void this.close();
+  }
+
+  get status(): Status {
+    return this.#connection.status;
+  }
+
+  on<Name extends keyof ClientEvents>(name: Name, listener: (event: ClientEvents[Name]) => void): () => void {
+    return this.events.on(name, listener);
+  }
+
+  statuses(options?: Waiting): AsyncIterableIterator<Status> {
+    return stream(this.events, "status", this.status.state === "closed", options);
+  }
+
+  join(roomSlug: string, options?: TopicOptions): Room {
+    return this.#member(`room:${roomSlug}`, options);
+  }
+
+  topic(name: string, options?: TopicOptions): Topic {
+    return this.#member(name, options);
+  }
+
+  reconnectNow(): void {
+    this.#connection.trigger("reconnectNow");
+  }
+
+  close(): Promise<void> {
+    this.#over.abort();
+    return this.#connection.close();
+  }
+
+  /** Of a membership: joins, and once more where messages are missing. */
+  async rejoin(membership: Membership): Promise<void> {
+    const { inbox, name: topic } = membership;
+    const ended = this.#ended;
+    inbox.joins();
+    try {
+      const token = await membership.token?.();
+      if (ended !== this.#ended || membership.isOver) return;
+      const frame = { type: "subscribe", topic, recover: inbox.position ?? undefined, token };
+      this.#add(frame, {
+        // At once: what comes next counts on it.
+        resolve: (answer) => answer !== NO_FRAME && membership.joinedWith(answer),
+        reject: (error) => this.#drop(membership, error),
+      });
+    } catch (cause) {
+      this.#drop(membership, new TautlineError("TOKEN_FAILED", { cause }));
+    }
+  }
+
+  /** Of a membership: a request about its topic, which is made again after a break. */
+  async request(
+    { name: topic, isOver }: Membership,
+    frame: object,
+    { signal }: Waiting,
+    isMessage = false,
+  ): Promise<Frame> {
+    signal?.throwIfAborted();
+    if (this.status.state === "closed") throw new TautlineError("CLOSED");
+    if (isOver) throw new TautlineError("LEFT");
+    const { promise, resolve, reject } = Promise.withResolvers<Frame>();
+    const id = this.#add({ ...frame, topic }, { topic, resolve, reject }, isMessage);
+    const over = new AbortController();
+    const abort = (): void => {
+      this.#outbox.take(id);
+      reject(signal?.reason);
+    };
+    signal?.addEventListener("abort", abort, over);
+    try {
+      return await promise;
+    } finally {
+      over.abort();
+    }
+  }
+
+  /** Of a membership: at once, or not at all. */
+  send(frame: object): void {
+    this.#connection.send(JSON.stringify(frame));
+  }
+
+  /** Of a membership. */
+  async leave(membership: Membership): Promise<void> {
+    const { isOver, name: topic } = membership;
+    this.#drop(membership, new TautlineError("LEFT"), "OK");
+    if (isOver || !this.#connection.isConnected) return;
+    await new Promise<unknown>((resolve) => this.#add({ type: "unsubscribe", topic }, { resolve, reject: resolve }));
+  }
+
+  /** Of the connection. */
+  greeted(): void {
+    for (const membership of this.#topics.values()) void this.rejoin(membership);
+    this.#pump();
+  }
+
+  /** Of the connection. */
+  receive(frame: Frame): void {
+    const { type, id, topic, roomSlug, code = "INTERNAL" } = frame;
+    const membership = this.#topics.get(roomSlug === undefined ? topic : `room:${roomSlug}`);
+    if (type === "error") this.#failed(frame);
+    else if (this.#outbox.answer(id, frame)) this.#pump();
+    // An answer that nobody waits for any more looks like a message: it has a position.
+    else if (membership === undefined || id !== undefined) return;
+    else if (type === "unsubscribed") this.#drop(membership, new TautlineError(code));
+    else membership.receive(frame);
+  }
+
+  /** Of the connection. */
+  lost(): void {
+    this.#ended += 1;
+    for (const membership of this.#topics.values()) membership.isJoined = false;
+    this.#outbox.lost();
+    this.#outbox.end(new TautlineError("LEFT"), (topic) => !this.#topics.has(topic));
+    this.#pump();
+  }
+
+  /** Of the connection: nothing is tried any more. */
+  ended(): void {
+    const error = new TautlineError("CLOSED");
+    this.#outbox.end(error, () => true);
+    for (const membership of this.#topics.values()) membership.pause(error);
+    this.events.end();
+    this.#pump();
+  }
+
+  #member(topic: string, options: TopicOptions = {}): Room {
+    const known = this.#topics.get(topic);
+    if (known !== undefined) return known;
+    const membership = new Membership(topic, options, this);
+    if (this.status.state === "closed") membership.end("CLOSED", new TautlineError("CLOSED"));
+    else this.#topics.set(topic, membership);
+    if (this.#connection.isConnected) void this.rejoin(membership);
+    return membership;
+  }
+
+  #add(frame: object, answers: Pick<Outgoing, "resolve" | "reject" | "topic">, isMessage = false): number {
+    const id = ++this.#lastId;
+    this.#outbox.add({ ...answers, id, isMessage, json: JSON.stringify({ ...frame, id }) });
+    this.#pump();
+    return id;
+  }
+
+  /** Nothing comes of it any more. What was sent may still be confirmed. */
+  #drop(membership: Membership, error: TautlineError, code: string = error.code): void {
+    const { name, isOver } = membership;
+    if (isOver) return;
+    this.#topics.delete(name);
+    this.#outbox.end(new TautlineError("LEFT", { cause: error }), (topic) => topic === name);
+    membership.end(code, error);
+  }
+
+  #failed({ id, code = "INTERNAL", retryAfterMs }: Frame): void {
+    const waitMs = milliseconds(retryAfterMs);
+    const error = new TautlineError(code, { retryAfterMs });
+    const isPostponed = waitMs > 0 && this.#outbox.postpone(id, code, this.#clock.monotonic() + waitMs);
+    if (!isPostponed && !this.#outbox.fail(id, error)) this.events.emit("error", error);
+    this.#pump();
+  }
+
+  /** Sends what may be sent, gives back what may not be sent any more, and comes again when there is more to do. */
+  #pump(): void {
+    this.#cancelPump?.();
+    const nowMs = this.#clock.monotonic();
+    const isReady = (topic?: string): boolean => topic === undefined || this.#topics.get(topic)?.isJoined === true;
+    while (this.#connection.isConnected) {
+      const next = this.#outbox.next(isReady, nowMs);
+      if (next === undefined) break;
+      if (!this.#connection.send(next.json)) this.#outbox.fail(next.id, new TautlineError("MESSAGE_TOO_LARGE"));
+    }
+    const waitMs = this.#outbox.expire(nowMs);
+    if (waitMs < Infinity) this.#cancelPump = this.#clock.after(waitMs, () => this.#pump());
+  }
+}
