@@ -1,11 +1,9 @@
-import { TestRedis } from "../support/redis.ts";
+import { ENDS_WITH_US, TestRedis } from "../support/redis.ts";
 import { TestSentinel } from "../support/sentinel.ts";
 import { FaultProxy } from "./fault-proxy.ts";
 import type { Random } from "./random.ts";
 import type { RedisPlan } from "./world.ts";
 
-/** So it ends with the kit, however that ends. */
-const ENDS_WITH_US = ["setpriv", "--pdeathsig", "KILL"];
 const PROMOTED_WITHIN_MS = 30_000;
 const POLL_MS = 50;
 

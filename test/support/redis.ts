@@ -8,6 +8,9 @@ import { until } from "../auth/tokens.ts";
 
 export const REDIS = program("redis-server", "redis-server");
 
+/** A starter of servers that are to end with this process, however it ends. */
+export const ENDS_WITH_US = ["setpriv", "--pdeathsig", "KILL"];
+
 /** A redis-server of its own on a free port, which a test may kill, stop, fill and start again. */
 export class TestRedis {
   readonly port: number;
@@ -65,12 +68,6 @@ export class TestRedis {
     this.#child?.kill("SIGKILL");
     await this.#child?.exited;
     this.#child = null;
-  }
-
-  /** The same, without waiting: for the end of the process. */
-  killNow(): void {
-    this.#child?.kill("SIGKILL");
-    rmSync(this.#directory, { recursive: true, force: true });
   }
 
   /** It keeps its connections and answers nothing. */

@@ -2,7 +2,7 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import type { Config } from "../../src/config.ts";
 import { type RunningNode, startNode } from "../../src/node.ts";
 import type { NodeParts } from "../../src/node-parts.ts";
-import { TestRedis } from "./redis.ts";
+import { ENDS_WITH_US, TestRedis } from "./redis.ts";
 
 /**
  * With `TEST_NODES=2` every `TestNode` is two nodes over one Redis, and its port that of a balancer that gives them connections in turn: what a
@@ -18,17 +18,12 @@ export async function sharedBroker(): Promise<string> {
   let redis = await shared;
   // The runner ends all processes that began in a test which ran out of time.
   if (redis === null || !redis.isRunning) {
-    shared = startRedis();
+    // The runner tells nobody that it ends.
+    shared = TestRedis.start([], ENDS_WITH_US);
     redis = await shared;
   }
   systems += 1;
   return `${redis.url}?prefix=t${process.pid}.${systems}:`;
-}
-
-async function startRedis(): Promise<TestRedis> {
-  const redis = await TestRedis.start();
-  process.once("exit", () => redis.killNow());
-  return redis;
 }
 
 export class SecondNode {
