@@ -80,7 +80,7 @@ export class Connection {
   trigger(trigger: Trigger, verdict?: Verdict): void {
     const was = this.#state;
     const next = MOVES[was][trigger];
-    if (next === undefined) return;
+    if (!next) return;
     this.#state = next;
     this.#verdict = verdict ?? this.#verdict;
     if (next === "asking" && trigger !== "due") this.#attempt = 0;
@@ -106,7 +106,7 @@ export class Connection {
     const socket = this.#socket;
     this.trigger("close", verdictOf(1000));
     return new Promise((resolve) => {
-      if (socket === undefined) return resolve();
+      if (!socket) return resolve();
       this.#timer(CLOSED_WITHIN_MS, resolve);
       socket.addEventListener("close", () => {
         this.#cancel?.();
@@ -233,7 +233,7 @@ export class Connection {
 
   async #refresh(socket = this.#socket): Promise<void> {
     // A ticket opens connections; the next one is asked for when this one has ended.
-    if (this.#options.ticket !== undefined || socket !== this.#socket) return;
+    if (this.#options.ticket || socket !== this.#socket) return;
     try {
       const token = await secretOf(this.#options);
       if (socket !== this.#socket) return;

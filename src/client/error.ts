@@ -24,9 +24,9 @@ export interface ErrorFacts {
 
 /** The one error of the client. `code` is one of its own, or that of an error frame. */
 export class TautlineError extends Error {
-  readonly code: ErrorCode | ClientErrorCode | (string & {});
+  declare readonly code: ErrorCode | ClientErrorCode | (string & {});
   /** When another try is worth it; undefined where it never is, or nobody knows. */
-  readonly retryAfterMs: number | undefined;
+  declare readonly retryAfterMs: number | undefined;
 
   constructor(code: ErrorCode | ClientErrorCode | (string & {}), options: ErrorFacts = {}) {
     super(code, options);

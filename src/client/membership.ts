@@ -22,11 +22,11 @@ export interface MembershipPorts {
 
 /** What a client knows of a topic that it wants to be a member of. Applications see of it what `Topic` and `Room` say. */
 export class Membership implements Room {
-  readonly name: string;
+  declare readonly name: string;
   readonly #joined = Promise.withResolvers<Joined>();
   readonly joined = this.#joined.promise;
-  readonly inbox: Inbox;
-  readonly token: TopicOptions["token"];
+  declare readonly inbox: Inbox;
+  declare readonly token: TopicOptions["token"];
   /** Of this connection. */
   isJoined = false;
   isOver = false;

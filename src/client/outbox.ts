@@ -48,7 +48,7 @@ export class Outbox {
     this.#length += outgoing.json.length;
     this.#waiting.set(outgoing.id, { ...outgoing, firstSentMs: Infinity, isInFlight: false, isUncertain: false });
     const isFull = this.#waiting.size > this.#maxMessages || this.#length > this.#maxLength;
-    if (isFull && outgoing.topic !== undefined) this.fail(outgoing.id, new TautlineError("QUEUE_FULL"));
+    if (isFull && outgoing.topic) this.fail(outgoing.id, new TautlineError("QUEUE_FULL"));
   }
 
   /** Hands out what is to be sent now, of the topics that are ready. */
@@ -79,7 +79,7 @@ export class Outbox {
   postpone(id: unknown, code: string, untilMs: number): boolean {
     const waiting = this.#waiting.get(id);
     const isRefused = code === "RATE_LIMITED";
-    if (waiting === undefined || !(isRefused || waiting.isMessage || waiting.topic === undefined)) return false;
+    if (!waiting || !(isRefused || waiting.isMessage || waiting.topic === undefined)) return false;
     waiting.isInFlight = false;
     waiting.isUncertain ||= !isRefused;
     this.#window = 1;
@@ -99,7 +99,7 @@ export class Outbox {
   lost(): void {
     for (const waiting of this.#waiting.values()) {
       waiting.isUncertain ||= waiting.isInFlight;
-      if (waiting.topic === undefined) this.take(waiting.id)?.resolve(NO_FRAME);
+      if (!waiting.topic) this.take(waiting.id)?.resolve(NO_FRAME);
       waiting.isInFlight = false;
     }
     this.#window = MAX_IN_FLIGHT;
@@ -126,7 +126,7 @@ export class Outbox {
   /** It is waited for no longer. */
   take(id: unknown): Waiting | undefined {
     const waiting = this.#waiting.get(id);
-    if (waiting !== undefined) {
+    if (waiting) {
       this.#waiting.delete(id);
       this.#length -= waiting.json.length;
     }

@@ -15,6 +15,7 @@ import { milliseconds } from "./verdict.ts";
 
 const MAX_MESSAGES = 1_000;
 const MAX_LENGTH = 1_048_576;
+const TOKEN_AGAIN_MS = 5_000;
 
 /** What goes over the connections of a client, one after the other. Applications see of it what `Client` says. */
 export class Session implements Client, ConnectionPorts, MembershipPorts {
@@ -38,7 +39,7 @@ export class Session implements Client, ConnectionPorts, MembershipPorts {
     this.#connection.trigger("due");
     globalThis.addEventListener?.("online", () => this.#connection.trigger("online"), this.#over);
     signal?.addEventListener("abort", () => void this.close(), this.#over);
-    if (signal?.aborted === true) void this.close();
+    if (signal?.aborted) void this.close();
   }
 
   get status(): Status {
@@ -85,7 +86,11 @@ export class Session implements Client, ConnectionPorts, MembershipPorts {
         reject: (error) => this.#drop(membership, error),
       });
     } catch (cause) {
-      this.#drop(membership, new TautlineError("TOKEN_FAILED", { cause }));
+      const error = new TautlineError("TOKEN_FAILED", { cause });
+      if (inbox.position === null) return this.#drop(membership, error);
+      // It was a member before: what gives tokens may be away for as long as the network was.
+      this.events.emit("error", error);
+      this.#clock.after(TOKEN_AGAIN_MS, () => void (ended === this.#ended && this.rejoin(membership)));
     }
   }
 
@@ -136,11 +141,11 @@ export class Session implements Client, ConnectionPorts, MembershipPorts {
   /** Of the connection. */
   receive(frame: Frame): void {
     const { type, id, topic, roomSlug, code = "INTERNAL" } = frame;
-    const membership = this.#topics.get(roomSlug === undefined ? topic : `room:${roomSlug}`);
+    const membership = this.#topics.get(roomSlug ? `room:${roomSlug}` : topic);
     if (type === "error") this.#failed(frame);
     else if (this.#outbox.answer(id, frame)) this.#pump();
     // An answer that nobody waits for any more looks like a message: it has a position.
-    else if (membership === undefined || id !== undefined) return;
+    else if (!membership || id !== undefined) return;
     else if (type === "unsubscribed") this.#drop(membership, new TautlineError(code));
     else membership.receive(frame);
   }
@@ -165,7 +170,7 @@ export class Session implements Client, ConnectionPorts, MembershipPorts {
 
   #member(topic: string, options: TopicOptions = {}): Room {
     const known = this.#topics.get(topic);
-    if (known !== undefined) return known;
+    if (known) return known;
     const membership = new Membership(topic, options, this);
     if (this.status.state === "closed") membership.end("CLOSED", new TautlineError("CLOSED"));
     else this.#topics.set(topic, membership);
@@ -201,10 +206,10 @@ export class Session implements Client, ConnectionPorts, MembershipPorts {
   #pump(): void {
     this.#cancelPump?.();
     const nowMs = this.#clock.monotonic();
-    const isReady = (topic?: string): boolean => topic === undefined || this.#topics.get(topic)?.isJoined === true;
+    const isReady = (topic?: string): boolean => !topic || this.#topics.get(topic)?.isJoined === true;
     while (this.#connection.isConnected) {
       const next = this.#outbox.next(isReady, nowMs);
-      if (next === undefined) break;
+      if (!next) break;
       if (!this.#connection.send(next.json)) this.#outbox.fail(next.id, new TautlineError("MESSAGE_TOO_LARGE"));
     }
     const waitMs = this.#outbox.expire(nowMs);
