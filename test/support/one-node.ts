@@ -12,7 +12,6 @@ const REASONS = {
   numbers: "the answer is about the node that is asked",
   memory: "it is about the memory broker",
   clock: "Redis does not go by a clock that the test sets",
-  process: "it looks into the process of the one node",
   load: "the event loop of each node is behind or is not",
 } as const;
 

@@ -92,7 +92,7 @@ export class TestRedis {
 }
 
 /** To whatever speaks like Redis there. */
-async function commandAt(port: number, args: readonly string[]): Promise<unknown> {
+export async function commandAt(port: number, args: readonly string[]): Promise<unknown> {
   const socket = { host: "127.0.0.1", port, reconnectStrategy: false } as const;
   const client = createClient({ socket, RESP: 2, disableClientInfo: true });
   client.on("error", () => undefined);

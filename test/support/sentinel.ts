@@ -1,9 +1,8 @@
-import { createClient } from "@redis/client";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { until } from "../auth/tokens.ts";
-import { REDIS, TestRedis } from "./redis.ts";
+import { commandAt, REDIS, TestRedis } from "./redis.ts";
 
 const MASTER_NAME = "main";
 
@@ -65,16 +64,8 @@ export class TestSentinel {
   }
 
   /** One command to the Sentinel, on a connection of its own. */
-  async command(...args: string[]): Promise<unknown> {
-    const socket = { host: "127.0.0.1", port: this.#port, reconnectStrategy: false } as const;
-    const client = createClient({ socket, RESP: 2, disableClientInfo: true });
-    client.on("error", () => undefined);
-    await client.connect();
-    try {
-      return await client.sendCommand(args);
-    } finally {
-      client.destroy();
-    }
+  command(...args: string[]): Promise<unknown> {
+    return commandAt(this.#port, args);
   }
 
   async stop(): Promise<void> {
