@@ -109,6 +109,10 @@ const KEPT: readonly (readonly [string, (story: Story) => unknown])[] = [
   ["who is barred for good is owed nothing", (s) => s.barred("sub").publish(4).receive("other", 4)],
   ["a message comes within the allowance", (s) => both(s.barred("sub", 100).publish(4), 4)],
   [
+    "a message published before the bar leaves a node that was suspended",
+    (s) => s.barred("sub").publish(4).receive("other", 4).receive("sub", 4, { publishedAtMs: 1_000 }),
+  ],
+  [
     "who is allowed again recovers what it missed",
     (s) => {
       away(s.barred("sub")).allowed("sub").rejoin("sub", placeAt(3), placeAt(7), true).recover("sub", 4, 5, 6, 7);
@@ -294,6 +298,19 @@ const BROKEN: readonly (readonly [CheckName, string, (story: Story) => unknown])
   ["presence", "a user goes twice", (s) => s.told("sub", "left", "ada").told("sub", "left", "ada")],
   ["presence", "a user comes twice", (s) => s.told("sub", "joined", "ada").told("sub", "joined", "ada")],
   ["barred", "a message comes behind the allowance", (s) => both(s.barred("sub").publish(4), 4)],
+  [
+    "barred",
+    "a message published behind the bar comes behind the allowance",
+    (s) => s.barred("sub").publish(4).receive("other", 4).receive("sub", 4, { publishedAtMs: s.nowMs }),
+  ],
+  [
+    "barred",
+    "a message from before the bar is recovered behind the allowance",
+    (s) => {
+      away(s.barred("sub")).rejoin("sub", placeAt(3), placeAt(7), true);
+      for (const offset of [4, 5, 6, 7]) s.receive("sub", offset, { via: "recovery", publishedAtMs: 1_000 });
+    },
+  ],
   ["barred", "a message comes to who has left", (s) => both(s.leave("sub").publish(4), 4)],
   ["barred", "a message comes to who never joined", (s) => both(s.publish(4), 4).receive("stranger", 4)],
 ];

@@ -73,6 +73,8 @@ export interface Receipt extends Recorded, Place {
   readonly id: string;
   readonly payload: string;
   readonly via: "live" | "recovery";
+  /** When the node published it, by the message itself. */
+  readonly publishedAtMs?: number;
 }
 
 /** The node said on a live connection that messages up to `position` are lost to this client. */

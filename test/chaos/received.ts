@@ -9,13 +9,14 @@ export function placeOf(frame: Fields): Place {
 }
 
 /** What a chat message and an event of the kit say alike. */
-export function receivedMessage(frame: Fields): Place & Pick<Receipt, "from" | "id" | "payload"> {
+export function receivedMessage(frame: Fields): Place & Pick<Receipt, "from" | "id" | "payload" | "publishedAtMs"> {
   const data = fieldsOf(frame["data"]);
   const isChat = frame["type"] === "new_message";
   return {
     from: isChat ? textOf(data, "userSlug") : textOf(fieldsOf(frame["from"]), "userId"),
     id: isChat ? textOf(data, "slug") : textOf(frame, "messageId"),
     payload: recordedAs(textOf(data, isChat ? "message" : "text")),
+    publishedAtMs: numberOf(frame, "timestamp"),
     ...placeOf(frame),
   };
 }

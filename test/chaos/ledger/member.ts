@@ -16,6 +16,8 @@ export interface Delivery {
   readonly version: Version;
   readonly way: Way;
   readonly atMs: number;
+  /** Infinity where the message does not say it. */
+  readonly publishedAtMs: number;
 }
 
 interface Visitor {
@@ -36,6 +38,7 @@ export class Member {
   readonly #versions: Version[] = [];
   readonly #how: Way[] = [];
   readonly #times: number[] = [];
+  readonly #published: number[] = [];
   /** Each with the number of receipts before it. */
   readonly #marks: { readonly mark: Mark; readonly at: number }[] = [];
 
@@ -49,7 +52,7 @@ export class Member {
   }
 
   /** Returns whether the client had nothing of this place before. */
-  receive(slot: Slot, version: Version, { via, atMs }: Receipt): boolean {
+  receive(slot: Slot, version: Version, { via, atMs, publishedAtMs = Number.POSITIVE_INFINITY }: Receipt): boolean {
     let ways = this.#ways.get(slot.stream);
     if (ways === undefined) {
       ways = new OffsetMap();
@@ -63,6 +66,7 @@ export class Member {
     this.#versions.push(version);
     this.#how.push(way);
     this.#times.push(atMs);
+    this.#published.push(publishedAtMs);
     return isFirst;
   }
 
@@ -77,8 +81,10 @@ export class Member {
     const version = this.#versions[index];
     const way = this.#how[index];
     const atMs = this.#times[index];
-    if (slot === undefined || version === undefined || way === undefined || atMs === undefined) return null;
-    return { slot, version, way, atMs };
+    const publishedAtMs = this.#published[index];
+    if (slot === undefined || version === undefined || way === undefined) return null;
+    if (atMs === undefined || publishedAtMs === undefined) return null;
+    return { slot, version, way, atMs, publishedAtMs };
   }
 
   /** Everything once more, in the order in which the client saw it. */
