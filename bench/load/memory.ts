@@ -1,3 +1,4 @@
+import type { Server } from "./children.ts";
 import type { Rig, Side } from "./rig.ts";
 import { withSpread, type Row } from "./row.ts";
 import { median } from "./statistics.ts";
@@ -50,12 +51,17 @@ async function slope(rig: Rig, side: Side): Promise<number> {
 async function residentWith(rig: Rig, side: Side, more: number): Promise<number> {
   await rig.open(side, { users: more, usersPerRoom: USERS_PER_ROOM, inFlight: 0 });
   await side.generator.order<"quiet">({ do: "quiet", forMs: QUIET_MS });
+  return settledBytes(side.server);
+}
+
+/** Resident memory behind a collection of the garbage, when it no longer changes. */
+export async function settledBytes(server: Server): Promise<number> {
   const deadlineMs = performance.now() + SETTLE_DEADLINE_MS;
-  side.server.collect();
-  let bytes = residentBytes(side.server.pid);
+  server.collect();
+  let bytes = residentBytes(server.pid);
   while (performance.now() < deadlineMs) {
     await Bun.sleep(SETTLE_STEP_MS);
-    const now = residentBytes(side.server.pid);
+    const now = residentBytes(server.pid);
     if (Math.abs(now - bytes) < SETTLED_BYTES) return now;
     bytes = now;
   }

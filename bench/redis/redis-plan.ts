@@ -7,6 +7,9 @@ export interface RedisPlan {
   readonly nodes: readonly number[];
   /** Messages, and joins, over which commands are counted. */
   readonly counted: number;
+  /** Users on one node between whose numbers memory is compared: a multiple of 100 each. */
+  readonly memoryFrom: number;
+  readonly memoryTo: number;
 }
 
 export const FULL_REDIS: RedisPlan = {
@@ -15,5 +18,15 @@ export const FULL_REDIS: RedisPlan = {
   measureMs: 3_000,
   nodes: [1, 2, 3, 4],
   counted: 1_000,
+  memoryFrom: 2_000,
+  memoryTo: 18_000,
 };
-export const QUICK_REDIS: RedisPlan = { rounds: 1, warmupMs: 300, measureMs: 500, nodes: [1, 2], counted: 200 };
+export const QUICK_REDIS: RedisPlan = {
+  rounds: 1,
+  warmupMs: 300,
+  measureMs: 500,
+  nodes: [1, 2],
+  counted: 200,
+  memoryFrom: 500,
+  memoryTo: 2_000,
+};

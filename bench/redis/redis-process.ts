@@ -45,6 +45,12 @@ export class RedisProcess {
     return new Map([...lines].map(([, command = "", calls]) => [command, Number(calls)]));
   }
 
+  /** What its data takes, as Redis counts it. */
+  async usedBytes(): Promise<number> {
+    const info = await this.#client.info("memory");
+    return Number(/^used_memory_dataset:(\d+)/m.exec(info)?.[1]);
+  }
+
   /** Everything in it is gone. */
   async clear(): Promise<void> {
     await this.#client.sendCommand(["FLUSHALL"]);

@@ -7,6 +7,7 @@ import { type Finding, findingsTable, isMet } from "./finding.ts";
 import { growth } from "./growth.ts";
 import { latency } from "./latency.ts";
 import { FULL_REDIS, QUICK_REDIS, type RedisPlan } from "./redis-plan.ts";
+import { memory } from "./memory.ts";
 import { throughNode } from "./through-node.ts";
 
 const PARTS: Readonly<Record<string, (rig: Rig, plan: RedisPlan) => Promise<Finding[]>>> = {
@@ -15,6 +16,7 @@ const PARTS: Readonly<Record<string, (rig: Rig, plan: RedisPlan) => Promise<Find
   latency,
   growth,
   commands,
+  memory,
 };
 
 /** `bun run bench --broker redis`; `only` as for the other scenarios. */
