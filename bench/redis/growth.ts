@@ -9,16 +9,17 @@ import type { RedisPlan } from "./redis-plan.ts";
 import { RedisProcess } from "./redis-process.ts";
 import { SharedNodes } from "./shared-nodes.ts";
 
-/** So few that four nodes on one core have time left. */
-const PER_SECOND = 1_500;
-const ROOMS = 96;
+/** Of each node, so few that four nodes on one core have time left. */
+const PER_SECOND = 375;
+/** For each node. */
+const ROOMS = 24;
 /** Of each room, as many on each node as it divides into: a multiple of every number of nodes. */
 const MEMBERS = 12;
 const IN_FLIGHT = 4;
 const QUIET_MS = 1_300;
 const FLAT = 1.1;
 
-/** The same rooms, users and messages a second on one node and on several. */
+/** The same number of users and messages a second on each node, and of rooms for each. */
 const LAYOUTS = [
   { name: "each room on one node", isSpread: false },
   { name: "each room on every node", isSpread: true },
@@ -41,11 +42,11 @@ export async function growth(rig: Rig, plan: RedisPlan): Promise<Finding[]> {
     for (const count of plan.nodes) all.push(await measured(rig, plan, isSpread, count));
     const [one] = all;
     if (one === undefined) continue;
-    const shape = `${name}, ${ROOMS} rooms × ${MEMBERS}`;
+    const shape = `${name}, ${ROOMS} rooms × ${MEMBERS} a node`;
     for (const each of all) {
       findings.push(findingOf(`${shape}, full load`, each, fullMicros(each), median(fullMicros(one)), each.full));
       findings.push(
-        findingOf(`${shape}, ${PER_SECOND}/s`, each, pacedMicros(each), median(pacedMicros(one)), each.paced),
+        findingOf(`${shape}, ${PER_SECOND}/s a node`, each, pacedMicros(each), median(pacedMicros(one)), each.paced),
       );
     }
   }
@@ -90,7 +91,7 @@ async function measured(rig: Rig, plan: RedisPlan, isSpread: boolean, count: num
     for (const [at, side] of nodes.sides.entries()) {
       const usersPerRoom = isSpread ? MEMBERS / count : MEMBERS;
       const share = isSpread ? { at, of: count } : null;
-      await rig.open(side, { users: (ROOMS * MEMBERS) / count, usersPerRoom, inFlight: IN_FLIGHT, share });
+      await rig.open(side, { users: ROOMS * MEMBERS, usersPerRoom, inFlight: IN_FLIGHT, share });
     }
     await nodes.quiet(QUIET_MS);
     const full: BroadcastReport[] = [];
@@ -100,7 +101,9 @@ async function measured(rig: Rig, plan: RedisPlan, isSpread: boolean, count: num
     const idleCpuMsPerSecond = await idle(nodes, measureMs);
     const paced: PaceReport[] = [];
     for (let round = 0; round < plan.rounds; round++) {
-      paced.push(await nodes.generator.order<"pace">({ do: "pace", perSecond: PER_SECOND, warmupMs, measureMs }));
+      paced.push(
+        await nodes.generator.order<"pace">({ do: "pace", perSecond: PER_SECOND * count, warmupMs, measureMs }),
+      );
     }
     return { count, full, idleCpuMsPerSecond, paced };
   } finally {
