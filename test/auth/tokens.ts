@@ -65,9 +65,9 @@ export async function outcome(run: () => unknown): Promise<ErrorCode | "ok"> {
 }
 
 export async function until(isReached: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + 5_000;
+  const deadline = performance.now() + 20_000;
   while (!(await isReached())) {
-    if (performance.now() > deadline) throw new Error("waited 5 s for a condition");
+    if (performance.now() > deadline) throw new Error("waited 20 s for a condition");
     await Bun.sleep(1);
   }
 }

@@ -212,6 +212,18 @@ export class RawPeer {
     }
   }
 
+  /** The next JSON message of each `type`, whichever comes first; others before them are skipped. */
+  async jsonOfEach<const Types extends readonly string[]>(
+    ...types: Types
+  ): Promise<{ [At in keyof Types]: JsonObject }> {
+    const found = new Map<string, JsonObject>();
+    while (!types.every((type) => found.has(type))) {
+      const value = await this.json();
+      if (types.includes(String(value.type)) && !found.has(String(value.type))) found.set(String(value.type), value);
+    }
+    return types.map((type) => found.get(type)) as { [At in keyof Types]: JsonObject };
+  }
+
   /** Messages that arrived and were not handed out. */
   get pendingMessages(): number {
     return this.#messages.length;
