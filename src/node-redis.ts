@@ -1,4 +1,4 @@
-import { redisAddresses } from "./broker/redis/address.ts";
+import { addressName, redisAddresses } from "./broker/redis/address.ts";
 import { warnOfEviction } from "./broker/redis/eviction.ts";
 import { RedisLink } from "./broker/redis/link.ts";
 import { RedisBroker } from "./broker/redis.ts";
@@ -16,6 +16,7 @@ export function overRedis(config: Config, ports: SharingPorts): Sharing {
   const addresses = configured(() => {
     const known = redisAddresses(config.brokerUrl);
     if (known === null) throw new Error("BROKER_URL must be memory:// or addresses such as redis://host:6379/0");
+    if (new Set(known.map(addressName)).size < known.length) throw new Error("BROKER_URL names a Redis twice");
     return known;
   });
   const links = addresses.map(

@@ -12,6 +12,12 @@ export interface RedisAddress {
   readonly prefix: string;
 }
 
+/** Host and port, those of the first Sentinel with the name of the master: for logs, metrics, and which topics are kept there. */
+export function addressName({ hosts, masterName }: RedisAddress): string {
+  const [{ host, port } = { host: "", port: 0 }] = hosts;
+  return masterName === null ? `${host}:${port}` : `${host}:${port}#${masterName}`;
+}
+
 const DEFAULT_PREFIX = "tautline:";
 const PREFIX = /^[A-Za-z0-9_.:-]{1,64}$/;
 const URL_SHAPE =

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import type { Clock } from "../../observe/clock.ts";
-import type { RedisAddress } from "./address.ts";
+import { addressName, type RedisAddress } from "./address.ts";
 import { type Client, isRefusal, RedisConnection } from "./connection.ts";
 import { MasterWatch } from "./master-watch.ts";
 import type { Script } from "./script.ts";
@@ -35,7 +35,7 @@ type Listener = (message: string) => void;
  * bringing the node's own probe every second. Whoever keeps something that the bus tells reads it anew in `onUp`.
  */
 export class RedisLink {
-  /** Host and port, for logs and metrics. */
+  /** That of its address. */
   readonly name: string;
   readonly prefix: string;
   readonly #clock: Clock;
@@ -56,8 +56,7 @@ export class RedisLink {
   #cancel: () => void = () => undefined;
 
   constructor({ address, clock, report }: LinkOptions) {
-    const [{ host, port } = { host: "", port: 0 }] = address.hosts;
-    this.name = `${host}:${port}`;
+    this.name = addressName(address);
     this.prefix = address.prefix;
     this.#clock = clock;
     this.#report = report;
