@@ -4,7 +4,9 @@ import { Subject } from "./subject.ts";
 import { Visitors } from "./visitors.ts";
 
 export interface SoakPlan extends RestPlan {
-  /** Churn before the first look, so that what is compiled and cached is there. */
+  /** Churn and rest before the first look, so that what is compiled and cached is there, and the allocator has the pages that a rest leaves it. */
+  readonly warmups: number;
+  /** Of each. */
   readonly warmupMs: number;
   readonly churnMs: number;
   readonly visitsPerSecond: number;
@@ -40,10 +42,8 @@ export async function soak(plan: SoakPlan, say: (line: string) => void): Promise
   const subject = await Subject.start();
   try {
     say("warm-up …");
-    const warmup = new Visitors(subject, plan.visitsPerSecond, plan.seed + 1);
-    await Bun.sleep(plan.warmupMs);
-    await warmup.end();
-    const start = await restOf(subject, plan, () => 0);
+    for (let n = 1; n < plan.warmups; n += 1) await warmedUp(subject, plan, plan.seed + n);
+    const start = await warmedUp(subject, plan, plan.seed + plan.warmups);
 
     say("churn …");
     const startedMs = performance.now();
@@ -76,4 +76,11 @@ export async function soak(plan: SoakPlan, say: (line: string) => void): Promise
   } finally {
     await subject.stop();
   }
+}
+
+async function warmedUp(subject: Subject, plan: SoakPlan, seed: number): Promise<Rest> {
+  const visitors = new Visitors(subject, plan.visitsPerSecond, seed);
+  await Bun.sleep(plan.warmupMs);
+  await visitors.end();
+  return restOf(subject, plan, () => 0);
 }

@@ -6,7 +6,7 @@ import { soak, type SoakResult } from "../../bench/soak/soak.ts";
 import { findingsOf } from "../../bench/soak/verdict.ts";
 
 const PLAN = {
-  ...{ warmupMs: 500, churnMs: 3_000, visitsPerSecond: 40, sampleIntervalMs: 1_000 },
+  ...{ warmups: 1, warmupMs: 500, churnMs: 3_000, visitsPerSecond: 40, sampleIntervalMs: 1_000 },
   ...{ endedTopics: null, looks: 1, seed: 3, leakBytes: 0 },
 };
 
