@@ -109,7 +109,9 @@ describe.skipIf(REDIS.path === null)(`a Redis behind a Sentinel${REDIS.skipReaso
       await until(() => a.has("last") && b.has("last"));
       for (const { heard } of nodes) {
         const texts = heard.flatMap((one) => ("text" in one ? [one.text] : []));
-        expect(new Set(texts).size).toBe(texts.length);
+        // What was delivered, lost by the new master and sent again comes once more, in another epoch: nothing knows it there.
+        const perEpoch = heard.flatMap((one) => ("text" in one ? [`${one.at.epoch} ${one.text}`] : []));
+        expect(new Set(perEpoch).size).toBe(perEpoch.length);
         const holes = heard.flatMap((one) => ("lost" in one ? [one.lost] : []));
         const silent = confirmed.filter(({ text, at }) => !texts.includes(text) && !isTold(holes, at, last));
         expect(silent).toEqual([]);
