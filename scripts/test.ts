@@ -1,59 +1,14 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { missingPackage } from "../test/support/programs.ts";
 import { installed } from "./install.ts";
-import { readJunit, type Counts, type Skip } from "./junit.ts";
+import type { Skip } from "./junit.ts";
+import { runInLanes } from "./test-lanes.ts";
+import { runTests, type TestRun } from "./test-run.ts";
 
 /**
- * Runs `bun test` with the arguments given and ends with the line `N passed, N failed, N skipped`. Exit status 1 when a test failed,
+ * Runs `bun test` with the arguments given, or without any the tests of everything but the kit, and ends with the line
+ * `N passed, N failed, N skipped`. Exit status 1 when a test failed,
  * none ran, or the runner broke off; with CI=true or `--no-skips` also when a suite was skipped for a program that is not installed.
  */
-
-/** Bun reports these outside of any test, and so outside of the JUnit report. */
-const OUTSIDE_ERROR = "# Unhandled error between tests";
-
-/** No test asserts a time, so this is only for those that hang: a machine that is busy takes five times as long as an idle one. */
-const TEST_TIMEOUT_MS = 30_000;
-
-interface Run {
-  readonly status: number;
-  readonly outsideErrors: number;
-  readonly counts: Counts | null;
-}
-
-/** Copies the stream to stderr while it counts the errors outside of tests. */
-async function relay(stream: ReadableStream<Uint8Array>): Promise<number> {
-  const decoder = new TextDecoder();
-  let errors = 0;
-  let rest = "";
-  for await (const chunk of stream) {
-    process.stderr.write(chunk);
-    const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
-    rest = lines.pop() ?? "";
-    for (const line of lines) if (Bun.stripANSI(line).trim() === OUTSIDE_ERROR) errors++;
-  }
-  return errors;
-}
-
-async function runTests(args: readonly string[]): Promise<Run> {
-  const folder = mkdtempSync(join(tmpdir(), "tautline-test-"));
-  const report = join(folder, "junit.xml");
-  try {
-    const own = [`--timeout=${TEST_TIMEOUT_MS}`, "--reporter=junit", `--reporter-outfile=${report}`];
-    const child = Bun.spawn([process.execPath, "test", ...own, ...args], {
-      env: { ...process.env, NODE_ENV: "test", ...(process.stderr.isTTY ? { FORCE_COLOR: "1" } : {}) },
-      stdio: ["ignore", "inherit", "pipe"],
-    });
-    for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => child.kill(signal));
-    const outsideErrors = await relay(child.stderr);
-    const status = await child.exited;
-    const file = Bun.file(report);
-    return { status, outsideErrors, counts: (await file.exists()) ? readJunit(await file.text()) : null };
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
-}
 
 function listSkips(skips: readonly Skip[]): void {
   if (skips.length === 0) return;
@@ -68,12 +23,16 @@ function isFiltered(args: readonly string[]): boolean {
   return args.some((arg) => arg === "-t" || arg.startsWith("--test-name-pattern"));
 }
 
+const NOTHING: TestRun = { status: 1, outsideErrors: 0, counts: null };
+
+function run(args: readonly string[]): Promise<TestRun> {
+  return args.length === 0 ? runInLanes() : runTests(args, (chunk) => process.stderr.write(chunk));
+}
+
 async function main(args: readonly string[]): Promise<number> {
   const forbidsSkips = process.env["CI"] === "true" || args.includes("--no-skips");
   const passedOn = args.filter((arg) => arg !== "--no-skips");
-  const { status, outsideErrors, counts } = installed()
-    ? await runTests(passedOn)
-    : { status: 1, outsideErrors: 0, counts: null };
+  const { status, outsideErrors, counts } = installed() ? await run(passedOn) : NOTHING;
   const skips = counts?.skips ?? [];
   const passed = counts?.passed ?? 0;
   if (!isFiltered(passedOn)) listSkips(skips);
