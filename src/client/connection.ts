@@ -14,8 +14,7 @@ import type { Status } from "./status.ts";
 import { type Refusal, type Verdict, verdictOf, waitMs } from "./verdict.ts";
 
 /** What a connection tells. */
-export interface ConnectionPorts {
-  readonly events: Emitter<ClientEvents>;
+export interface ConnectionPorts extends Pick<Emitter<ClientEvents>, "emit"> {
   greeted(): void;
   receive(frame: Frame): void;
   lost(): void;
@@ -42,11 +41,11 @@ export class Connection {
   /** Tells the answers of an earlier attempt. */
   #serial = 0;
   #verdict = verdictOf();
-  #refusal: Refusal = {};
+  #refusal: Refusal | undefined;
   #secret = "";
-  #refusedSecret = "";
+  #refusedSecret: string | undefined;
   #framing: Framing = jsonFraming;
-  #auth = "";
+  #auth: string | undefined;
   #socket: Socket | undefined;
   #greeting = NO_FRAME;
   #greetedMs = 0;
@@ -162,7 +161,7 @@ export class Connection {
   /** What throws here is the token: one of characters that a subprotocol cannot have. */
   #open(): void {
     const { WebSocket: Given = WebSocket } = this.#options;
-    this.#refusal = {};
+    this.#refusal = undefined;
     const { url, protocols, auth } = addressOf(this.#url, this.#options, this.#framing.subprotocol, this.#secret);
     const socket: Socket = new Given(url, protocols);
     this.#auth = auth;
@@ -251,7 +250,7 @@ export class Connection {
   }
 
   #error(code: string, facts: ErrorFacts): void {
-    this.#ports.events.emit("error", new TautlineError(code, facts));
+    this.#ports.emit("error", new TautlineError(code, facts));
   }
 
   #timer(ms: number, run: () => void): void {
@@ -261,7 +260,7 @@ export class Connection {
 
   #setStatus(status: Status): void {
     this.#status = status;
-    this.#ports.events.emit("status", status);
+    this.#ports.emit("status", status);
   }
 }
 

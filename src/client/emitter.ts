@@ -25,7 +25,8 @@ export class Emitter<Events> {
     }
   }
 
-  end(): void {
+  /** No more comes: every iteration ends. */
+  finish(): void {
     for (const end of this.ends) end();
   }
 }

@@ -27,8 +27,8 @@ export class Inbox {
   readonly #resync: () => void;
   readonly #times = new Map<string, number>();
   #position: Position | null;
-  /** Up to which offset messages of a recovery are to come; none are when it is null, and nobody knows while a join is not answered. */
-  #goal: number | null = null;
+  /** Up to which offset messages of a recovery are to come; none are when it is 0, and nobody knows while a join is not answered. */
+  #goal = 0;
   #held: Message[] = [];
 
   /** `resync`: messages are missing that the node may still have. Joins again, with the position. */
@@ -52,7 +52,7 @@ export class Inbox {
   /** The answer to a join; `at` is where the topic stands. */
   joined(at: Position, isRecovered: boolean, messages: readonly Message[]): void {
     const known = this.#position;
-    if (known !== null && isRecovered) {
+    if (known && isRecovered) {
       this.#goal = at.offset;
       this.#takeAll(messages);
       return this.#release();
@@ -61,27 +61,27 @@ export class Inbox {
     // A topic that comes without asking is live before the answer.
     const offset = first?.epoch === at.epoch ? Math.min(at.offset, first.offset - 1) : at.offset;
     this.#position = { offset, epoch: at.epoch };
-    this.#goal = null;
-    if (known !== null) this.#events.emit("gap", { after: known, to: this.#position });
+    this.#goal = 0;
+    if (known) this.#events.emit("gap", { after: known, to: this.#position });
     this.#release();
   }
 
   recovered(messages: readonly Message[], more = false): void {
     this.#takeAll(messages);
-    if (!more) this.#goal = null;
+    if (!more) this.#goal = 0;
     this.#release();
   }
 
   /** The node says that messages up to there are lost. */
   skipped(to: Position): void {
     const after = this.#position;
-    if (after === null || (after.epoch === to.epoch && after.offset >= to.offset)) return;
+    if (!after || (after.epoch === to.epoch && after.offset >= to.offset)) return;
     this.#position = to;
     this.#events.emit("gap", { after, to });
   }
 
   live(message: Message): void {
-    if (this.#goal === null) this.#inOrder(message);
+    if (!this.#goal) this.#inOrder(message);
     else if (this.#held.push(message) > MAX_HELD) this.#resync();
   }
 
@@ -90,8 +90,8 @@ export class Inbox {
   }
 
   #release(): void {
-    if (this.#goal !== null && (this.#position?.offset ?? 0) < this.#goal) return;
-    this.#goal = null;
+    if ((this.#position?.offset ?? 0) < this.#goal) return;
+    this.#goal = 0;
     const held = this.#held;
     this.#held = [];
     // The first that is behind a hole makes the others wait again.
@@ -100,7 +100,7 @@ export class Inbox {
 
   #inOrder(message: Message): void {
     const after = this.#position;
-    if (after === null) return;
+    if (!after) return;
     const { epoch, offset } = message;
     if (epoch !== after.epoch) this.skipped({ epoch, offset: offset - 1 });
     else if (offset > after.offset + 1) {

@@ -17,10 +17,10 @@ export interface Outgoing {
 }
 
 interface Waiting extends Outgoing {
-  firstSentMs: number;
-  isInFlight: boolean;
+  firstSentMs?: number;
+  isInFlight?: boolean;
   /** It was on its way when a connection ended: nobody knows whether it arrived. */
-  isUncertain: boolean;
+  isUncertain?: boolean | undefined;
 }
 
 /** A node knows a message id for five minutes. One that is sent again later could be delivered twice. */
@@ -46,13 +46,13 @@ export class Outbox {
 
   add(outgoing: Outgoing): void {
     this.#length += outgoing.json.length;
-    this.#waiting.set(outgoing.id, { ...outgoing, firstSentMs: Infinity, isInFlight: false, isUncertain: false });
+    this.#waiting.set(outgoing.id, { ...outgoing });
     const isFull = this.#waiting.size > this.#maxMessages || this.#length > this.#maxLength;
     if (isFull && outgoing.topic) this.fail(outgoing.id, new TautlineError("QUEUE_FULL"));
   }
 
   /** Hands out what is to be sent now, of the topics that are ready. */
-  next(isReady: (topic?: string) => boolean, nowMs: number): Outgoing | undefined {
+  next(isReady: (topic?: string) => unknown, nowMs: number): Outgoing | undefined {
     if (nowMs < this.#notBeforeMs) return undefined;
     let inFlight = 0;
     for (const waiting of this.#waiting.values()) {
@@ -60,7 +60,7 @@ export class Outbox {
       if (inFlight >= this.#window) return undefined;
       // A machine that slept may come here before it comes to `expire`.
       if (waiting.isInFlight || leftMs(waiting, nowMs) <= 0 || !isReady(waiting.topic)) continue;
-      waiting.firstSentMs = Math.min(waiting.firstSentMs, nowMs);
+      waiting.firstSentMs ??= nowMs;
       waiting.isInFlight = true;
       return waiting;
     }
@@ -72,14 +72,14 @@ export class Outbox {
     const waiting = this.take(id);
     waiting?.resolve(frame);
     this.#window = Math.min(MAX_IN_FLIGHT, this.#window + 1);
-    return waiting !== undefined;
+    return !!waiting;
   }
 
   /** The node refused it for now: it stays, and is sent again. False when it does not wait, or has to be told. */
   postpone(id: unknown, code: string, untilMs: number): boolean {
     const waiting = this.#waiting.get(id);
     const isRefused = code === "RATE_LIMITED";
-    if (!waiting || !(isRefused || waiting.isMessage || waiting.topic === undefined)) return false;
+    if (!waiting || !(isRefused || waiting.isMessage || !waiting.topic)) return false;
     waiting.isInFlight = false;
     waiting.isUncertain ||= !isRefused;
     this.#window = 1;
@@ -92,7 +92,7 @@ export class Outbox {
     const waiting = this.take(id);
     const isOpen = waiting?.isMessage && waiting.isUncertain;
     waiting?.reject(isOpen ? new TautlineError("UNKNOWN_OUTCOME", { cause: error }) : error);
-    return waiting !== undefined;
+    return !!waiting;
   }
 
   /** The connection ended. */
@@ -136,5 +136,5 @@ export class Outbox {
 
 /** In which it may be sent again. */
 function leftMs({ isMessage, firstSentMs }: Waiting, nowMs: number): number {
-  return isMessage ? firstSentMs + OUTCOME_WITHIN_MS - nowMs : Infinity;
+  return isMessage && firstSentMs !== undefined ? firstSentMs + OUTCOME_WITHIN_MS - nowMs : Infinity;
 }

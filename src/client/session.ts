@@ -18,8 +18,7 @@ const MAX_LENGTH = 1_048_576;
 const TOKEN_AGAIN_MS = 5_000;
 
 /** What goes over the connections of a client, one after the other. Applications see of it what `Client` says. */
-export class Session implements Client, ConnectionPorts, MembershipPorts {
-  readonly events = new Emitter<ClientEvents>();
+export class Session extends Emitter<ClientEvents> implements Client, ConnectionPorts, MembershipPorts {
   readonly #clock: Clock;
   readonly #topics = new Map<string | undefined, Membership>();
   readonly #outbox: Outbox;
@@ -32,6 +31,7 @@ export class Session implements Client, ConnectionPorts, MembershipPorts {
   #cancelPump: (() => void) | undefined;
 
   constructor(url: string, options: ConnectOptions) {
+    super();
     const { clock = steadyClock(), signal, maxQueuedMessages = MAX_MESSAGES, maxQueuedBytes = MAX_LENGTH } = options;
     this.#clock = clock;
     this.#outbox = new Outbox(maxQueuedMessages, maxQueuedBytes);
@@ -46,12 +46,8 @@ export class Session implements Client, ConnectionPorts, MembershipPorts {
     return this.#connection.status;
   }
 
-  on<Name extends keyof ClientEvents>(name: Name, listener: (event: ClientEvents[Name]) => void): () => void {
-    return this.events.on(name, listener);
-  }
-
   statuses(options?: Waiting): AsyncIterableIterator<Status> {
-    return stream(this.events, "status", this.status.state === "closed", options);
+    return stream(this, "status", this.status.state === "closed", options);
   }
 
   join(roomSlug: string, options?: TopicOptions): Room {
@@ -89,7 +85,7 @@ export class Session implements Client, ConnectionPorts, MembershipPorts {
       const error = new TautlineError("TOKEN_FAILED", { cause });
       if (inbox.position === null) return this.#drop(membership, error);
       // It was a member before: what gives tokens may be away for as long as the network was.
-      this.events.emit("error", error);
+      this.emit("error", error);
       this.#clock.after(TOKEN_AGAIN_MS, () => void (ended === this.#ended && this.rejoin(membership)));
     }
   }
@@ -106,16 +102,15 @@ export class Session implements Client, ConnectionPorts, MembershipPorts {
     if (isOver) throw new TautlineError("LEFT");
     const { promise, resolve, reject } = Promise.withResolvers<Frame>();
     const id = this.#add({ ...frame, topic }, { topic, resolve, reject }, isMessage);
-    const over = new AbortController();
     const abort = (): void => {
       this.#outbox.take(id);
       reject(signal?.reason);
     };
-    signal?.addEventListener("abort", abort, over);
+    signal?.addEventListener("abort", abort);
     try {
       return await promise;
     } finally {
-      over.abort();
+      signal?.removeEventListener("abort", abort);
     }
   }
 
@@ -164,7 +159,7 @@ export class Session implements Client, ConnectionPorts, MembershipPorts {
     const error = new TautlineError("CLOSED");
     this.#outbox.end(error, () => true);
     for (const membership of this.#topics.values()) membership.pause(error);
-    this.events.end();
+    this.finish();
     this.#pump();
   }
 
@@ -198,7 +193,7 @@ export class Session implements Client, ConnectionPorts, MembershipPorts {
     const waitMs = milliseconds(retryAfterMs);
     const error = new TautlineError(code, { retryAfterMs });
     const isPostponed = waitMs > 0 && this.#outbox.postpone(id, code, this.#clock.monotonic() + waitMs);
-    if (!isPostponed && !this.#outbox.fail(id, error)) this.events.emit("error", error);
+    if (!isPostponed && !this.#outbox.fail(id, error)) this.emit("error", error);
     this.#pump();
   }
 
@@ -206,7 +201,7 @@ export class Session implements Client, ConnectionPorts, MembershipPorts {
   #pump(): void {
     this.#cancelPump?.();
     const nowMs = this.#clock.monotonic();
-    const isReady = (topic?: string): boolean => !topic || this.#topics.get(topic)?.isJoined === true;
+    const isReady = (topic?: string): unknown => !topic || this.#topics.get(topic)?.isJoined;
     while (this.#connection.isConnected) {
       const next = this.#outbox.next(isReady, nowMs);
       if (!next) break;

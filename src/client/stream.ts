@@ -9,13 +9,13 @@ const MAX_BUFFERED = 1_000;
 export function stream<Events, Name extends keyof Events>(
   emitter: Emitter<Events>,
   name: Name,
-  isOver: boolean,
+  isOver: unknown,
   { signal }: Waiting = {},
 ): AsyncIterableIterator<Events[Name]> {
   const buffer: Events[Name][] = [];
   const over = new AbortController();
   let wake: (() => void) | undefined;
-  let isEnded = isOver || signal?.aborted === true;
+  let isEnded = isOver || signal?.aborted;
   const unsubscribe = emitter.on(name, (event) => {
     // One more tells that it was too much.
     if (!isEnded && buffer.length <= MAX_BUFFERED) buffer.push(event);
