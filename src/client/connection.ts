@@ -209,7 +209,7 @@ export class Connection {
     if (type === "connected" || type === "auth_success") {
       this.#greeting = frame;
       this.trigger("greeted");
-    } else if (type === "auth_error") this.#refusal = frame;
+    } else if (type === "auth_error" || type === "server_draining") this.#refusal = frame;
     else if (type === "ping") this.send('{"type":"pong"}');
     else if (type === "auth_expiring") void this.#refresh();
     else if (id === REFRESH_ID) {

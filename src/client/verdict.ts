@@ -30,7 +30,7 @@ const CHOSEN: Row = { name: "OTHER", then: "stop" };
 /** Longer than any delay that a node asks for by itself, shorter than what a timer can hold. */
 const MAX_RETRY_AFTER_MS = 3_600_000;
 
-/** What the frame `auth_error` said before the close. */
+/** What the frames `auth_error` and `server_draining` said before the close. */
 export interface Refusal {
   readonly code?: string;
   readonly retryAfterMs?: number | undefined;
@@ -42,7 +42,7 @@ export function verdictOf(code = 1006, reason = "", refusal?: Refusal): Verdict 
   return {
     why: { code, name: refusal?.code ?? name, reason },
     then,
-    retryAfterMs: milliseconds(refusal?.retryAfterMs) || delayIn(reason),
+    retryAfterMs: delayIn(reason) || milliseconds(refusal?.retryAfterMs),
   };
 }
 

@@ -163,6 +163,23 @@ describe("the delay before the next attempt", () => {
     });
   });
 
+  test("is what server_draining asked for when the close says nothing, and what the close says where it does", async () => {
+    const rig = new ClientRig();
+    const cut = await rig.connected();
+    cut.receive({ type: "server_draining", retryAfterMs: 20_000 });
+    cut.end();
+    expect(rig.client.status).toMatchObject({ until: rig.clock.now() + 20_000, why: { code: 1006, name: "LOST" } });
+    await rig.advance(20_000);
+    const closed = await rig.connected();
+    closed.receive({ type: "server_draining", retryAfterMs: 20_000 });
+    closed.end(1012, '{"retryAfterMs":7000}');
+    expect(rig.client.status).toMatchObject({ until: rig.clock.now() + 7_000, why: { name: "DRAINING" } });
+    await rig.advance(7_000);
+    // Another node has nothing to do with it.
+    (await rig.connected()).end();
+    expect(rig.client.status).toMatchObject({ state: "waiting", attempt: 2, until: rig.clock.now() + 1_000 });
+  });
+
   test("is cut short when the network is back, and by reconnectNow", async () => {
     const rig = new ClientRig({ backoff: { minDelayMs: 60_000, maxDelayMs: 60_000 } });
     (await rig.opening()).end();
