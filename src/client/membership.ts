@@ -90,7 +90,7 @@ export class Membership extends Emitter<TopicEvents> implements Room {
       case "recovered":
         return inbox.recovered(messagesOf(frame), frame.more);
       case "gap":
-        return inbox.skipped(placed(frame));
+        return inbox.live(placed(frame));
       case "user_joined":
       case "user_left":
       case "presence_diff":
