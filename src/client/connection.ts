@@ -16,13 +16,13 @@ import { type Refusal, type Verdict, verdictOf, waitMs } from "./verdict.ts";
 /** What a connection tells. */
 export interface ConnectionPorts extends Pick<Emitter<ClientEvents>, "emit"> {
   greeted(): void;
+  again(run: () => void): void;
   receive(frame: Frame): void;
   lost(): void;
   ended(): void;
 }
 
 const CONNECT_TIMEOUT_MS = 20_000;
-const REFRESH_AGAIN_MS = 5_000;
 const CLOSED_WITHIN_MS = 1_000;
 const REFRESH_ID = "refresh";
 const TOKEN_FAILED = "TOKEN_FAILED";
@@ -45,7 +45,6 @@ export class Connection {
   #secret = "";
   #refusedSecret: string | undefined;
   #framing: Framing = jsonFraming;
-  #auth: string | undefined;
   #socket: Socket | undefined;
   #greeting = NO_FRAME;
   #greetedMs = 0;
@@ -97,7 +96,7 @@ export class Connection {
       if (this.#clock.monotonic() - this.#greetedMs >= STABLE_MS) this.#attempt = 0;
       this.#ports.lost();
     }
-    this.#enter[next]();
+    this.#enter[next]?.();
   }
 
   /** Settles once the connection is closed, or does not say so in time. */
@@ -115,14 +114,13 @@ export class Connection {
   }
 
   /** What a state begins with. */
-  readonly #enter: Readonly<Record<State, () => unknown>> = {
+  readonly #enter: Readonly<Partial<Record<State, () => unknown>>> = {
     asking: () => {
       this.#setStatus({ state: "connecting", attempt: this.#attempt });
       this.#timer(this.#options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS, () => this.trigger("lost", verdictOf()));
       void this.#ask(++this.#serial);
     },
     opening: () => this.#open(),
-    greeting: () => this.#auth && this.send(this.#auth),
     connected: () => {
       const { connectionId, nodeId, user } = this.#greeting;
       this.#greetedMs = this.#heardMs;
@@ -164,12 +162,14 @@ export class Connection {
     this.#refusal = undefined;
     const { url, protocols, auth } = addressOf(this.#url, this.#options, this.#framing.subprotocol, this.#secret);
     const socket: Socket = new Given(url, protocols);
-    this.#auth = auth;
     this.#socket = socket;
     socket.binaryType = "arraybuffer";
     const listen = (type: SocketEventType, run: (event: SocketEvent) => void): void =>
       socket.addEventListener(type, (event) => socket === this.#socket && run(event));
-    listen("open", () => this.trigger("opened"));
+    listen("open", () => {
+      this.trigger("opened");
+      if (auth) this.send(auth);
+    });
     listen("message", ({ data }) => this.#receive(data));
     // All that Node 22 says of an upgrade that failed; elsewhere a close follows. Without a listener the package `ws` would throw.
     listen("error", () => this.#state === "opening" && this.#closed());
@@ -230,9 +230,10 @@ export class Connection {
     this.#timer(leftMs, () => this.#beat(this.#askedMs === null ? undefined : terms));
   }
 
-  async #refresh(socket = this.#socket): Promise<void> {
+  async #refresh(): Promise<void> {
+    const socket = this.#socket;
     // A ticket opens connections; the next one is asked for when this one has ended.
-    if (this.#options.ticket || socket !== this.#socket) return;
+    if (this.#options.ticket) return;
     try {
       const token = await secretOf(this.#options);
       if (socket !== this.#socket) return;
@@ -244,8 +245,7 @@ export class Connection {
   }
 
   #refreshFailed(code: string, cause?: unknown): void {
-    const socket = this.#socket;
-    this.#clock.after(REFRESH_AGAIN_MS, () => void this.#refresh(socket));
+    this.#ports.again(() => void this.#refresh());
     this.#error(code, { cause });
   }
 

@@ -28,5 +28,6 @@ export class Emitter<Events> {
   /** No more comes: every iteration ends. */
   finish(): void {
     for (const end of this.ends) end();
+    this.ends.clear();
   }
 }

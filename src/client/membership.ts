@@ -125,7 +125,7 @@ export class Membership extends Emitter<TopicEvents> implements Room {
   }
 
   /** It is left for good. */
-  end(code: string, error: TautlineError): void {
+  end(error: TautlineError, code: string = error.code): void {
     this.isJoined = false;
     this.isOver = true;
     this.pause(error);

@@ -15,7 +15,7 @@ import { milliseconds } from "./verdict.ts";
 
 const MAX_MESSAGES = 1_000;
 const MAX_LENGTH = 1_048_576;
-const TOKEN_AGAIN_MS = 5_000;
+const AGAIN_MS = 5_000;
 
 /** What goes over the connections of a client, one after the other. Applications see of it what `Client` says. */
 export class Session extends Emitter<ClientEvents> implements Client, ConnectionPorts, MembershipPorts {
@@ -71,10 +71,11 @@ export class Session extends Emitter<ClientEvents> implements Client, Connection
   async rejoin(membership: Membership): Promise<void> {
     const { inbox, name: topic } = membership;
     const ended = this.#ended;
+    const isOver = (): unknown => ended !== this.#ended || membership.isOver;
     inbox.joins();
     try {
       const token = await membership.token?.();
-      if (ended !== this.#ended || membership.isOver) return;
+      if (isOver()) return;
       const frame = { type: "subscribe", topic, recover: inbox.position ?? undefined, token };
       this.#add(frame, {
         // At once: what comes next counts on it.
@@ -82,12 +83,23 @@ export class Session extends Emitter<ClientEvents> implements Client, Connection
         reject: (error) => this.#drop(membership, error),
       });
     } catch (cause) {
+      if (isOver()) return;
       const error = new TautlineError("TOKEN_FAILED", { cause });
       if (inbox.position === null) return this.#drop(membership, error);
       // It was a member before: what gives tokens may be away for as long as the network was.
       this.emit("error", error);
-      this.#clock.after(TOKEN_AGAIN_MS, () => void (ended === this.#ended && this.rejoin(membership)));
+      this.again(() => void this.rejoin(membership));
     }
+  }
+
+  /** Of what had no token: once more, when there is the same connection then. */
+  again(run: () => void): void {
+    const ended = this.#ended;
+    const cancel = this.#clock.after(AGAIN_MS, () => {
+      this.ends.delete(cancel);
+      if (ended === this.#ended) run();
+    });
+    this.ends.add(cancel);
   }
 
   /** Of a membership: a request about its topic, which is made again after a break. */
@@ -167,7 +179,7 @@ export class Session extends Emitter<ClientEvents> implements Client, Connection
     const known = this.#topics.get(topic);
     if (known) return known;
     const membership = new Membership(topic, options, this);
-    if (this.status.state === "closed") membership.end("CLOSED", new TautlineError("CLOSED"));
+    if (this.status.state === "closed") membership.end(new TautlineError("CLOSED"));
     else this.#topics.set(topic, membership);
     if (this.#connection.isConnected) void this.rejoin(membership);
     return membership;
@@ -181,12 +193,12 @@ export class Session extends Emitter<ClientEvents> implements Client, Connection
   }
 
   /** Nothing comes of it any more. What was sent may still be confirmed. */
-  #drop(membership: Membership, error: TautlineError, code: string = error.code): void {
+  #drop(membership: Membership, error: TautlineError, code?: string): void {
     const { name, isOver } = membership;
     if (isOver) return;
     this.#topics.delete(name);
     this.#outbox.end(new TautlineError("LEFT", { cause: error }), (topic) => topic === name);
-    membership.end(code, error);
+    membership.end(error, code);
   }
 
   #failed({ id, code = "INTERNAL", retryAfterMs }: Frame): void {

@@ -52,6 +52,28 @@ describe("the end of a client", () => {
     expect(rig.clock.pendingTimers).toBe(0);
   });
 
+  test("leaves no timer behind, also none that would have asked for a token again", async () => {
+    let asked = 0;
+    const topicToken = (): string => {
+      asked += 1;
+      if (asked > 1) throw new Error("away");
+      return "topic-token";
+    };
+    const rig = new ClientRig();
+    rig.client.topic("conversation:7", { token: topicToken });
+    const first = await rig.connected();
+    rig.answerJoin("conversation:7", { offset: 3, epoch: "e1" });
+    first.end();
+    await rig.advance(250);
+    const socket = await rig.connected();
+    socket.receive({ type: "auth_expiring", expiresAt: 1 });
+    await settled();
+    socket.receive({ type: "error", id: "refresh", code: "AUTH_FAILED" });
+    expect(rig.errors.map(({ code }) => code)).toEqual(["TOKEN_FAILED", "AUTH_FAILED"]);
+    await rig.close();
+    expect(rig.clock.pendingTimers).toBe(0);
+  });
+
   test("that the node demands does the same, and is one that reconnectNow takes back", async () => {
     const rig = new ClientRig();
     await rig.connected();

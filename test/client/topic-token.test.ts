@@ -48,4 +48,22 @@ describe("a topic with a token of its own", () => {
     const again = { topic: "conversation:7", token: "topic-token", recover: { offset: 3, epoch: "e1" } };
     expect(second.ofType("subscribe")).toMatchObject([again]);
   });
+
+  test("is not asked for again once it is left, or has another connection", async () => {
+    const rig = new ClientRig();
+    const waiting: ((error: Error) => void)[] = [];
+    const token = (): Promise<string> => new Promise((_resolve, reject) => waiting.push(reject));
+    const recover = { offset: 3, epoch: "e1" };
+    const topic = rig.client.topic("conversation:7", { token, recover });
+    (await rig.connected()).end();
+    await rig.advance(250);
+    await rig.connected();
+    expect(waiting).toHaveLength(2);
+    waiting[0]?.(new Error("of the connection before"));
+    void topic.leave();
+    waiting[1]?.(new Error("of the topic that was left"));
+    await rig.advance(20_000);
+    expect(waiting).toHaveLength(2);
+    expect(rig.errors).toEqual([]);
+  });
 });
