@@ -28,8 +28,8 @@ export class Membership extends Emitter<TopicEvents> implements Room {
   declare readonly inbox: Inbox;
   declare readonly token: TopicOptions["token"];
   /** Of this connection. */
-  declare isJoined?: boolean;
-  declare isOver?: true;
+  declare isJoined: boolean | undefined;
+  declare isOver: boolean | undefined;
   readonly #ports: MembershipPorts;
 
   constructor(name: string, { recover, token }: TopicOptions, ports: MembershipPorts) {
@@ -127,7 +127,6 @@ export class Membership extends Emitter<TopicEvents> implements Room {
   /** It is left for good. */
   end(error: TautlineError, code: string = error.code): void {
     this.isJoined = false;
-    this.isOver = true;
     this.pause(error);
     this.emit("left", { code });
   }

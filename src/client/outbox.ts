@@ -1,12 +1,20 @@
 import { TautlineError } from "./error.ts";
 import { type Frame, NO_FRAME } from "./frame.ts";
 
+/** What the outbox knows of a topic. */
+export interface Place {
+  readonly isJoined: boolean | undefined;
+  readonly isOver: boolean | undefined;
+}
+
 /** A request that is to be answered. */
 export interface Outgoing {
   /** The `id` of its frame. */
   readonly id: number;
   /** Which has to be joined before it is sent; undefined for what is about this connection: a join or a leave. */
-  readonly topic?: string;
+  readonly place?: Place;
+  /** Which it joins. */
+  readonly joins?: Place;
   /** The frame as JSON, made when it was asked for: what changes later is not sent. */
   readonly json: string;
   /** A message has an outcome, and must not be delivered twice; other requests are simply made again. */
@@ -48,18 +56,18 @@ export class Outbox {
     this.#length += outgoing.json.length;
     this.#waiting.set(outgoing.id, { ...outgoing });
     const isFull = this.#waiting.size > this.#maxMessages || this.#length > this.#maxLength;
-    if (isFull && outgoing.topic) this.fail(outgoing.id, new TautlineError("QUEUE_FULL"));
+    if (isFull && outgoing.place) this.fail(outgoing.id, new TautlineError("QUEUE_FULL"));
   }
 
-  /** Hands out what is to be sent now, of the topics that are ready. */
-  next(isReady: (topic?: string) => unknown, nowMs: number): Outgoing | undefined {
+  /** Hands out what is to be sent now. */
+  next(nowMs: number): Outgoing | undefined {
     if (nowMs < this.#notBeforeMs) return undefined;
     let inFlight = 0;
     for (const waiting of this.#waiting.values()) {
       if (waiting.isInFlight) inFlight += 1;
       if (inFlight >= this.#window) return undefined;
       // A machine that slept may come here before it comes to `expire`.
-      if (waiting.isInFlight || leftMs(waiting, nowMs) <= 0 || !isReady(waiting.topic)) continue;
+      if (waiting.isInFlight || leftMs(waiting, nowMs) <= 0 || (waiting.place && !waiting.place.isJoined)) continue;
       waiting.firstSentMs ??= nowMs;
       waiting.isInFlight = true;
       return waiting;
@@ -79,7 +87,7 @@ export class Outbox {
   postpone(id: unknown, code: string, untilMs: number): boolean {
     const waiting = this.#waiting.get(id);
     const isRefused = code === "RATE_LIMITED";
-    if (!waiting || !(isRefused || waiting.isMessage || !waiting.topic)) return false;
+    if (!waiting || isOver(waiting) || !(isRefused || waiting.isMessage || !waiting.place)) return false;
     waiting.isInFlight = false;
     waiting.isUncertain ||= !isRefused;
     this.#window = 1;
@@ -99,17 +107,17 @@ export class Outbox {
   lost(): void {
     for (const waiting of this.#waiting.values()) {
       waiting.isUncertain ||= waiting.isInFlight;
-      if (!waiting.topic) this.take(waiting.id)?.resolve(NO_FRAME);
+      if (!waiting.place) this.take(waiting.id)?.resolve(NO_FRAME);
       waiting.isInFlight = false;
     }
     this.#window = MAX_IN_FLIGHT;
     this.#notBeforeMs = 0;
   }
 
-  /** Ends what is not on its way, of the topics that are meant. */
-  end(error: TautlineError, isMeant: (topic?: string) => boolean): void {
-    for (const { id, isInFlight, topic } of this.#waiting.values())
-      if (!isInFlight && isMeant(topic)) this.fail(id, error);
+  /** Ends what is not on its way: of the topics that are over, or all of it. */
+  end(error: TautlineError, isAll = false): void {
+    for (const waiting of this.#waiting.values())
+      if (!waiting.isInFlight && (isAll || isOver(waiting))) this.fail(waiting.id, error);
   }
 
   /** Gives messages back that were sent too long ago. Answers in how many milliseconds there is something to do; infinite for nothing. */
@@ -132,6 +140,11 @@ export class Outbox {
     }
     return waiting;
   }
+}
+
+/** Nobody is there any more whom it would be for. */
+function isOver({ place, joins }: Outgoing): unknown {
+  return (place ?? joins)?.isOver;
 }
 
 /** In which it may be sent again. */

@@ -78,8 +78,9 @@ export class Session extends Emitter<ClientEvents> implements Client, Connection
       if (isOver()) return;
       const frame = { type: "subscribe", topic, recover: inbox.position ?? undefined, token };
       this.#add(frame, {
+        joins: membership,
         // At once: what comes next counts on it.
-        resolve: (answer) => answer !== NO_FRAME && membership.joinedWith(answer),
+        resolve: (answer) => answer !== NO_FRAME && !membership.isOver && membership.joinedWith(answer),
         reject: (error) => this.#drop(membership, error),
       });
     } catch (cause) {
@@ -103,17 +104,12 @@ export class Session extends Emitter<ClientEvents> implements Client, Connection
   }
 
   /** Of a membership: a request about its topic, which is made again after a break. */
-  async request(
-    { name: topic, isOver }: Membership,
-    frame: object,
-    { signal }: Waiting,
-    isMessage = false,
-  ): Promise<Frame> {
+  async request(membership: Membership, frame: object, { signal }: Waiting, isMessage = false): Promise<Frame> {
     signal?.throwIfAborted();
     if (this.status.state === "closed") throw new TautlineError("CLOSED");
-    if (isOver) throw new TautlineError("LEFT");
+    if (membership.isOver) throw new TautlineError("LEFT");
     const { promise, resolve, reject } = Promise.withResolvers<Frame>();
-    const id = this.#add({ ...frame, topic }, { topic, resolve, reject }, isMessage);
+    const id = this.#add({ ...frame, topic: membership.name }, { place: membership, resolve, reject }, isMessage);
     const abort = (): void => {
       this.#outbox.take(id);
       reject(signal?.reason);
@@ -162,14 +158,14 @@ export class Session extends Emitter<ClientEvents> implements Client, Connection
     this.#ended += 1;
     for (const membership of this.#topics.values()) membership.isJoined = false;
     this.#outbox.lost();
-    this.#outbox.end(new TautlineError("LEFT"), (topic) => !this.#topics.has(topic));
+    this.#outbox.end(new TautlineError("LEFT"));
     this.#pump();
   }
 
   /** Of the connection: nothing is tried any more. */
   ended(): void {
     const error = new TautlineError("CLOSED");
-    this.#outbox.end(error, () => true);
+    this.#outbox.end(error, true);
     for (const membership of this.#topics.values()) membership.pause(error);
     this.finish();
     this.#pump();
@@ -179,13 +175,13 @@ export class Session extends Emitter<ClientEvents> implements Client, Connection
     const known = this.#topics.get(topic);
     if (known) return known;
     const membership = new Membership(topic, options, this);
-    if (this.status.state === "closed") membership.end(new TautlineError("CLOSED"));
+    if (this.status.state === "closed") this.#drop(membership, new TautlineError("CLOSED"));
     else this.#topics.set(topic, membership);
     if (this.#connection.isConnected) void this.rejoin(membership);
     return membership;
   }
 
-  #add(frame: object, answers: Pick<Outgoing, "resolve" | "reject" | "topic">, isMessage = false): number {
+  #add(frame: object, answers: Omit<Outgoing, "id" | "json" | "isMessage">, isMessage = false): number {
     const id = ++this.#lastId;
     this.#outbox.add({ ...answers, id, isMessage, json: JSON.stringify({ ...frame, id }) });
     this.#pump();
@@ -194,10 +190,10 @@ export class Session extends Emitter<ClientEvents> implements Client, Connection
 
   /** Nothing comes of it any more. What was sent may still be confirmed. */
   #drop(membership: Membership, error: TautlineError, code?: string): void {
-    const { name, isOver } = membership;
-    if (isOver) return;
-    this.#topics.delete(name);
-    this.#outbox.end(new TautlineError("LEFT", { cause: error }), (topic) => topic === name);
+    if (membership.isOver) return;
+    this.#topics.delete(membership.name);
+    membership.isOver = true;
+    this.#outbox.end(new TautlineError("LEFT", { cause: error }));
     membership.end(error, code);
   }
 
@@ -213,9 +209,8 @@ export class Session extends Emitter<ClientEvents> implements Client, Connection
   #pump(): void {
     this.#cancelPump?.();
     const nowMs = this.#clock.monotonic();
-    const isReady = (topic?: string): unknown => !topic || this.#topics.get(topic)?.isJoined;
     while (this.#connection.isConnected) {
-      const next = this.#outbox.next(isReady, nowMs);
+      const next = this.#outbox.next(nowMs);
       if (!next) break;
       if (!this.#connection.send(next.json)) this.#outbox.fail(next.id, new TautlineError("MESSAGE_TOO_LARGE"));
     }

@@ -57,4 +57,30 @@ describe("a room that is left", () => {
     rig.answerJoin("room:general", { offset: 5, epoch: "e1" });
     expect((await again.joined).offset).toBe(5);
   });
+
+  test("while it is joined is not joined by an answer that comes late, and not asked for again", async () => {
+    const rig = new ClientRig();
+    const socket = await rig.connected();
+    const [one, two] = ["one", "two"].map((slug) => rig.client.join(slug));
+    const told: string[] = [];
+    for (const room of [one, two]) {
+      room?.on("joined", () => told.push("joined"));
+      room?.on("left", ({ code }) => told.push(code));
+    }
+    await settled();
+    void one?.leave();
+    void two?.leave();
+    expect(await codeOf(one?.joined ?? Promise.resolve())).toBe("LEFT");
+    rig.answerJoin("room:one", { offset: 5, epoch: "e1" });
+    socket.receive({
+      type: "error",
+      id: socket.ofType("subscribe")[1]?.["id"],
+      code: "RATE_LIMITED",
+      retryAfterMs: 100,
+    });
+    await rig.advance(1_000);
+    expect(told).toEqual(["OK", "OK"]);
+    expect(socket.ofType("subscribe")).toHaveLength(2);
+    expect(rig.errors).toEqual([]);
+  });
 });
