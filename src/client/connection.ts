@@ -120,7 +120,25 @@ export class Connection {
       this.#timer(this.#options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS, () => this.trigger("lost", verdictOf()));
       void this.#ask(++this.#serial);
     },
-    opening: () => this.#open(),
+    /** What throws here is the token: one of characters that a subprotocol cannot have. */
+    opening: () => {
+      const { WebSocket: Given = WebSocket } = this.#options;
+      this.#refusal = undefined;
+      const { url, protocols, auth } = addressOf(this.#url, this.#options, this.#framing.subprotocol, this.#secret);
+      const socket: Socket = new Given(url, protocols);
+      this.#socket = socket;
+      socket.binaryType = "arraybuffer";
+      const listen = (type: SocketEventType, run: (event: SocketEvent) => void): void =>
+        socket.addEventListener(type, (event) => socket === this.#socket && run(event));
+      listen("open", () => {
+        this.trigger("opened");
+        if (auth) this.send(auth);
+      });
+      listen("message", ({ data }) => this.#receive(data));
+      // All that Node 22 says of an upgrade that failed; elsewhere a close follows. Without a listener the package `ws` would throw.
+      listen("error", () => this.#state === "opening" && this.#closed());
+      listen("close", ({ code, reason }) => this.#closed(code, reason));
+    },
     connected: () => {
       const { connectionId, nodeId, user } = this.#greeting;
       this.#greetedMs = this.#heardMs;
@@ -154,26 +172,6 @@ export class Connection {
       this.#error(TOKEN_FAILED, { cause, retryAfterMs });
       this.trigger("lost", verdictOf(0, "", { code: TOKEN_FAILED, retryAfterMs }));
     }
-  }
-
-  /** What throws here is the token: one of characters that a subprotocol cannot have. */
-  #open(): void {
-    const { WebSocket: Given = WebSocket } = this.#options;
-    this.#refusal = undefined;
-    const { url, protocols, auth } = addressOf(this.#url, this.#options, this.#framing.subprotocol, this.#secret);
-    const socket: Socket = new Given(url, protocols);
-    this.#socket = socket;
-    socket.binaryType = "arraybuffer";
-    const listen = (type: SocketEventType, run: (event: SocketEvent) => void): void =>
-      socket.addEventListener(type, (event) => socket === this.#socket && run(event));
-    listen("open", () => {
-      this.trigger("opened");
-      if (auth) this.send(auth);
-    });
-    listen("message", ({ data }) => this.#receive(data));
-    // All that Node 22 says of an upgrade that failed; elsewhere a close follows. Without a listener the package `ws` would throw.
-    listen("error", () => this.#state === "opening" && this.#closed());
-    listen("close", ({ code, reason }) => this.#closed(code, reason));
   }
 
   #closed(code?: number, reason?: string): void {
@@ -266,6 +264,7 @@ export class Connection {
 
 /** The `Retry-After` of a `Response` that was thrown, or the `retryAfterMs` of an error. */
 function advised(cause: unknown): number | undefined {
-  if (!isObject<Partial<Response> & Refusal>(cause)) return undefined;
-  return Number(cause.headers?.get("retry-after")) * 1_000 || cause.retryAfterMs;
+  return isObject<Partial<Response> & Refusal>(cause)
+    ? Number(cause.headers?.get("retry-after")) * 1_000 || cause.retryAfterMs
+    : undefined;
 }

@@ -120,7 +120,7 @@ export class Inbox {
     const id = `${from?.userId ?? ""} ${messageId}`;
     const seenAt = this.#times.get(id);
     // Sent again in another epoch, where the node no longer knew it.
-    if (seenAt !== undefined && timestamp - seenAt < SAME_ID_MS) return;
+    if (seenAt && timestamp - seenAt < SAME_ID_MS) return;
     this.#times.delete(id);
     this.#times.set(id, timestamp);
     const [oldest = ""] = this.#times.keys();

@@ -104,7 +104,7 @@ export class Membership extends Emitter<TopicEvents> implements Room {
         return;
       default: {
         const message = messageOf(frame, false);
-        if (message !== null) inbox.live(message);
+        if (message) inbox.live(message);
       }
     }
   }

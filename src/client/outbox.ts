@@ -107,8 +107,8 @@ export class Outbox {
   lost(): void {
     for (const waiting of this.#waiting.values()) {
       waiting.isUncertain ||= waiting.isInFlight;
-      if (!waiting.place) this.take(waiting.id)?.resolve(NO_FRAME);
       waiting.isInFlight = false;
+      if (!waiting.place) this.answer(waiting.id, NO_FRAME);
     }
     this.#window = MAX_IN_FLIGHT;
     this.#notBeforeMs = 0;

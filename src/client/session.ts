@@ -86,7 +86,7 @@ export class Session extends Emitter<ClientEvents> implements Client, Connection
     } catch (cause) {
       if (isOver()) return;
       const error = new TautlineError("TOKEN_FAILED", { cause });
-      if (inbox.position === null) return this.#drop(membership, error);
+      if (!inbox.position) return this.#drop(membership, error);
       // It was a member before: what gives tokens may be away for as long as the network was.
       this.emit("error", error);
       this.again(() => void this.rejoin(membership));
@@ -148,7 +148,7 @@ export class Session extends Emitter<ClientEvents> implements Client, Connection
     if (type === "error") this.#failed(frame);
     else if (this.#outbox.answer(id, frame)) this.#pump();
     // An answer that nobody waits for any more looks like a message: it has a position.
-    else if (!membership || id !== undefined) return;
+    else if (!membership || id) return;
     else if (type === "unsubscribed") this.#drop(membership, new TautlineError(code));
     else membership.receive(frame);
   }

@@ -51,11 +51,11 @@ export function stream<Events, Name extends keyof Events>(
         });
     }
   })();
-  const finish = all.return;
+  const finish = all.return.bind(all);
   // A generator would look at it only when the event came that somebody waits for.
   all.return = (value) => {
     stop();
-    return finish.call(all, value);
+    return finish(value);
   };
   return all;
 }
