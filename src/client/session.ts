@@ -21,6 +21,8 @@ const AGAIN_MS = 5_000;
 export class Session extends Emitter<ClientEvents> implements Client, ConnectionPorts, MembershipPorts {
   readonly #clock: Clock;
   readonly #topics = new Map<string | undefined, Membership>();
+  /** What is being left: what comes of a topic before the answer is not for who joins it next. */
+  readonly #leaving = new Map<string | undefined, Membership>();
   readonly #outbox: Outbox;
   readonly #connection: Connection;
   /** Its signal, which is an option of `addEventListener`, takes the listeners away that others keep. */
@@ -132,7 +134,12 @@ export class Session extends Emitter<ClientEvents> implements Client, Connection
     const { isOver, name: topic } = membership;
     this.#drop(membership, new TautlineError("LEFT"), "OK");
     if (isOver || !this.#connection.isConnected) return;
-    await new Promise<unknown>((resolve) => this.#add({ type: "unsubscribe", topic }, { resolve, reject: resolve }));
+    this.#leaving.set(topic, membership);
+    await new Promise((done) => {
+      // At once: the next frame may be for who joined meanwhile.
+      const resolve = (): void => done(this.#leaving.get(topic) === membership && this.#leaving.delete(topic));
+      this.#add({ type: "unsubscribe", topic }, { resolve, reject: resolve });
+    });
   }
 
   /** Of the connection. */
@@ -144,11 +151,12 @@ export class Session extends Emitter<ClientEvents> implements Client, Connection
   /** Of the connection. */
   receive(frame: Frame): void {
     const { type, id, topic, roomSlug, code = "INTERNAL" } = frame;
-    const membership = this.#topics.get(roomSlug ? `room:${roomSlug}` : topic);
+    const name = roomSlug ? `room:${roomSlug}` : topic;
+    const membership = this.#topics.get(name);
     if (type === "error") this.#failed(frame);
     else if (this.#outbox.answer(id, frame)) this.#pump();
     // An answer that nobody waits for any more looks like a message: it has a position.
-    else if (!membership || id) return;
+    else if (!membership || id || this.#leaving.has(name)) return;
     else if (type === "unsubscribed") this.#drop(membership, new TautlineError(code));
     else membership.receive(frame);
   }
