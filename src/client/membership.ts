@@ -14,7 +14,7 @@ const ROOM = "room:";
 /** What a membership needs of its client. */
 export interface MembershipPorts {
   readonly status: Status;
-  request(membership: Membership, frame: object, options: Waiting, isMessage?: boolean): Promise<Frame>;
+  request(membership: Membership, frame: object, options: Waiting): Promise<Frame>;
   send(frame: object): void;
   rejoin(membership: Membership): Promise<void>;
   leave(membership: Membership): Promise<void>;
@@ -134,7 +134,7 @@ export class Membership extends Emitter<TopicEvents> implements Room {
   async #publish(frame: object, options: Publishing = {}): Promise<Confirmation> {
     // Browsers have `randomUUID` on pages of HTTPS only.
     const { messageId = crypto.getRandomValues(new Uint32Array(4)).join("-") } = options;
-    return { messageId, ...placed(await this.#ports.request(this, { ...frame, messageId }, options, true)) };
+    return { messageId, ...placed(await this.#ports.request(this, { ...frame, messageId }, options)) };
   }
 }
 

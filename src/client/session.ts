@@ -3,7 +3,7 @@ import type { Client, ClientEvents } from "./client.ts";
 import { Connection, type ConnectionPorts } from "./connection.ts";
 import { Emitter } from "./emitter.ts";
 import { TautlineError } from "./error.ts";
-import { type Frame, NO_FRAME } from "./frame.ts";
+import type { Frame } from "./frame.ts";
 import { Membership, type MembershipPorts } from "./membership.ts";
 import type { ConnectOptions } from "./options.ts";
 import { Outbox, type Outgoing } from "./outbox.ts";
@@ -82,7 +82,7 @@ export class Session extends Emitter<ClientEvents> implements Client, Connection
       this.#add(frame, {
         joins: membership,
         // At once: what comes next counts on it.
-        resolve: (answer) => answer !== NO_FRAME && !membership.isOver && membership.joinedWith(answer),
+        resolve: (answer) => isOver() || membership.joinedWith(answer),
         reject: (error) => this.#drop(membership, error),
       });
     } catch (cause) {
@@ -106,12 +106,12 @@ export class Session extends Emitter<ClientEvents> implements Client, Connection
   }
 
   /** Of a membership: a request about its topic, which is made again after a break. */
-  async request(membership: Membership, frame: object, { signal }: Waiting, isMessage = false): Promise<Frame> {
+  async request(membership: Membership, frame: object, { signal }: Waiting): Promise<Frame> {
     signal?.throwIfAborted();
     if (this.status.state === "closed") throw new TautlineError("CLOSED");
     if (membership.isOver) throw new TautlineError("LEFT");
     const { promise, resolve, reject } = Promise.withResolvers<Frame>();
-    const id = this.#add({ ...frame, topic: membership.name }, { place: membership, resolve, reject }, isMessage);
+    const id = this.#add({ ...frame, topic: membership.name }, { place: membership, resolve, reject });
     const abort = (): void => {
       this.#outbox.take(id);
       reject(signal?.reason);
@@ -180,18 +180,18 @@ export class Session extends Emitter<ClientEvents> implements Client, Connection
   }
 
   #member(topic: string, options: TopicOptions = {}): Room {
-    const known = this.#topics.get(topic);
-    if (known) return known;
-    const membership = new Membership(topic, options, this);
+    let membership = this.#topics.get(topic);
+    if (membership) return membership;
+    membership = new Membership(topic, options, this);
     if (this.status.state === "closed") this.#drop(membership, new TautlineError("CLOSED"));
     else this.#topics.set(topic, membership);
     if (this.#connection.isConnected) void this.rejoin(membership);
     return membership;
   }
 
-  #add(frame: object, answers: Omit<Outgoing, "id" | "json" | "isMessage">, isMessage = false): number {
+  #add(frame: object, answers: Omit<Outgoing, "id" | "json" | "isMessage">): number {
     const id = ++this.#lastId;
-    this.#outbox.add({ ...answers, id, isMessage, json: JSON.stringify({ ...frame, id }) });
+    this.#outbox.add({ ...answers, id, isMessage: "messageId" in frame, json: JSON.stringify({ ...frame, id }) });
     this.#pump();
     return id;
   }
