@@ -188,6 +188,7 @@ export class Connection {
   }
 
   #end(): void {
+    this.#serial += 1;
     this.#cancel?.();
     this.#setStatus({ state: "closed", ...this.#verdict.why });
     this.#ports.ended();

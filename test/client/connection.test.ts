@@ -48,7 +48,8 @@ describe("an attempt", () => {
     const first = await rig.opening();
     if (how === "end") first.end(1002);
     else first.fail();
-    expect(rig.client.status).toMatchObject({ state: "waiting", attempt: 0, why: { code: 1006, name: "LOST" } });
+    const why = { code: 0, name: "CONNECT_FAILED", reason: "" };
+    expect(rig.client.status).toMatchObject({ state: "waiting", attempt: 0, why });
     await rig.advance(250);
     expect(rig.socket).not.toBe(first);
     expect(rig.socket.protocols).toContain("token-2");
@@ -58,7 +59,7 @@ describe("an attempt", () => {
     const asking = new ClientRig({ token: () => new Promise<string>(() => undefined) });
     await settled();
     await asking.advance(20_000);
-    expect(asking.state).toBe("waiting");
+    expect(asking.client.status).toMatchObject({ state: "waiting", why: { code: 0, name: "CONNECT_FAILED" } });
 
     const opening = new ClientRig();
     const socket = await opening.opening();
@@ -74,6 +75,18 @@ describe("an attempt", () => {
     (await greeting.opening()).open();
     await greeting.advance(1_000);
     expect(greeting.state).toBe("waiting");
+  });
+
+  test("that is refused before it is open is made again with another token each time, and the status counts", async () => {
+    const rig = new ClientRig({ backoff: { minDelayMs: 2, maxDelayMs: 2 } });
+    for (let attempt = 0; attempt < 10; attempt += 1) {
+      expect(rig.client.status).toEqual({ state: "connecting", attempt });
+      const socket = await rig.opening();
+      expect(socket.protocols).toContain(`token-${attempt + 1}`);
+      socket.end();
+      expect(rig.client.status).toMatchObject({ state: "waiting", attempt, why: { name: "CONNECT_FAILED" } });
+      await rig.advance(1);
+    }
   });
 
   test("takes no token that came after it was given up", async () => {

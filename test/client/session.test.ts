@@ -52,6 +52,21 @@ describe("the end of a client", () => {
     expect(rig.clock.pendingTimers).toBe(0);
   });
 
+  test("that the function for tokens calls ends the attempt, and what the function throws then is told to nobody", async () => {
+    const rig: ClientRig = new ClientRig({
+      token: async () => {
+        await settled();
+        void rig.client.close();
+        throw new Error("signed out");
+      },
+    });
+    await settled();
+    await settled();
+    expect(rig.client.status).toMatchObject({ state: "closed", code: 1000 });
+    expect(rig.errors).toEqual([]);
+    expect(rig.clock.pendingTimers).toBe(0);
+  });
+
   test("leaves no timer behind, also none that would have asked for a token again", async () => {
     let asked = 0;
     const topicToken = (): string => {
