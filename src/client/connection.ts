@@ -14,16 +14,15 @@ import type { Status } from "./status.ts";
 import { type Refusal, type Verdict, verdictOf, waitMs } from "./verdict.ts";
 
 /** What a connection tells. */
-export interface ConnectionPorts {
-  readonly events: Emitter<ClientEvents>;
+export interface ConnectionPorts extends Pick<Emitter<ClientEvents>, "emit"> {
   greeted(): void;
+  again(run: () => void): void;
   receive(frame: Frame): void;
   lost(): void;
   ended(): void;
 }
 
 const CONNECT_TIMEOUT_MS = 20_000;
-const REFRESH_AGAIN_MS = 5_000;
 const CLOSED_WITHIN_MS = 1_000;
 const REFRESH_ID = "refresh";
 const TOKEN_FAILED = "TOKEN_FAILED";
@@ -42,11 +41,10 @@ export class Connection {
   /** Tells the answers of an earlier attempt. */
   #serial = 0;
   #verdict = verdictOf();
-  #refusal: Refusal = {};
+  #refusal: Refusal | undefined;
   #secret = "";
-  #refusedSecret = "";
+  #refusedSecret: string | undefined;
   #framing: Framing = jsonFraming;
-  #auth = "";
   #socket: Socket | undefined;
   #greeting = NO_FRAME;
   #greetedMs = 0;
@@ -98,7 +96,7 @@ export class Connection {
       if (this.#clock.monotonic() - this.#greetedMs >= STABLE_MS) this.#attempt = 0;
       this.#ports.lost();
     }
-    this.#enter[next]();
+    this.#enter[next]?.();
   }
 
   /** Settles once the connection is closed, or does not say so in time. */
@@ -116,14 +114,31 @@ export class Connection {
   }
 
   /** What a state begins with. */
-  readonly #enter: Readonly<Record<State, () => unknown>> = {
+  readonly #enter: Readonly<Partial<Record<State, () => unknown>>> = {
     asking: () => {
       this.#setStatus({ state: "connecting", attempt: this.#attempt });
       this.#timer(this.#options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS, () => this.trigger("lost", verdictOf()));
       void this.#ask(++this.#serial);
     },
-    opening: () => this.#open(),
-    greeting: () => this.#auth && this.send(this.#auth),
+    /** What throws here is the token: one of characters that a subprotocol cannot have. */
+    opening: () => {
+      const { WebSocket: Given = WebSocket } = this.#options;
+      this.#refusal = undefined;
+      const { url, protocols, auth } = addressOf(this.#url, this.#options, this.#framing.subprotocol, this.#secret);
+      const socket: Socket = new Given(url, protocols);
+      this.#socket = socket;
+      socket.binaryType = "arraybuffer";
+      const listen = (type: SocketEventType, run: (event: SocketEvent) => void): void =>
+        socket.addEventListener(type, (event) => socket === this.#socket && run(event));
+      listen("open", () => {
+        this.trigger("opened");
+        if (auth) this.send(auth);
+      });
+      listen("message", ({ data }) => this.#receive(data));
+      // All that Node 22 says of an upgrade that failed; elsewhere a close follows. Without a listener the package `ws` would throw.
+      listen("error", () => this.#state === "opening" && this.#closed());
+      listen("close", ({ code, reason }) => this.#closed(code, reason));
+    },
     connected: () => {
       const { connectionId, nodeId, user } = this.#greeting;
       this.#greetedMs = this.#heardMs;
@@ -159,24 +174,6 @@ export class Connection {
     }
   }
 
-  /** What throws here is the token: one of characters that a subprotocol cannot have. */
-  #open(): void {
-    const { WebSocket: Given = WebSocket } = this.#options;
-    this.#refusal = {};
-    const { url, protocols, auth } = addressOf(this.#url, this.#options, this.#framing.subprotocol, this.#secret);
-    const socket: Socket = new Given(url, protocols);
-    this.#auth = auth;
-    this.#socket = socket;
-    socket.binaryType = "arraybuffer";
-    const listen = (type: SocketEventType, run: (event: SocketEvent) => void): void =>
-      socket.addEventListener(type, (event) => socket === this.#socket && run(event));
-    listen("open", () => this.trigger("opened"));
-    listen("message", ({ data }) => this.#receive(data));
-    // All that Node 22 says of an upgrade that failed; elsewhere a close follows. Without a listener the package `ws` would throw.
-    listen("error", () => this.#state === "opening" && this.#closed());
-    listen("close", ({ code, reason }) => this.#closed(code, reason));
-  }
-
   #closed(code?: number, reason?: string): void {
     this.#socket = undefined;
     // Some WebSockets name a code of their own for an upgrade that was refused.
@@ -191,6 +188,7 @@ export class Connection {
   }
 
   #end(): void {
+    this.#serial += 1;
     this.#cancel?.();
     this.#setStatus({ state: "closed", ...this.#verdict.why });
     this.#ports.ended();
@@ -210,7 +208,7 @@ export class Connection {
     if (type === "connected" || type === "auth_success") {
       this.#greeting = frame;
       this.trigger("greeted");
-    } else if (type === "auth_error") this.#refusal = frame;
+    } else if (type === "auth_error" || type === "server_draining") this.#refusal = frame;
     else if (type === "ping") this.send('{"type":"pong"}');
     else if (type === "auth_expiring") void this.#refresh();
     else if (id === REFRESH_ID) {
@@ -231,9 +229,10 @@ export class Connection {
     this.#timer(leftMs, () => this.#beat(this.#askedMs === null ? undefined : terms));
   }
 
-  async #refresh(socket = this.#socket): Promise<void> {
+  async #refresh(): Promise<void> {
+    const socket = this.#socket;
     // A ticket opens connections; the next one is asked for when this one has ended.
-    if (this.#options.ticket || socket !== this.#socket) return;
+    if (this.#options.ticket) return;
     try {
       const token = await secretOf(this.#options);
       if (socket !== this.#socket) return;
@@ -245,13 +244,12 @@ export class Connection {
   }
 
   #refreshFailed(code: string, cause?: unknown): void {
-    const socket = this.#socket;
-    this.#clock.after(REFRESH_AGAIN_MS, () => void this.#refresh(socket));
+    this.#ports.again(() => void this.#refresh());
     this.#error(code, { cause });
   }
 
   #error(code: string, facts: ErrorFacts): void {
-    this.#ports.events.emit("error", new TautlineError(code, facts));
+    this.#ports.emit("error", new TautlineError(code, facts));
   }
 
   #timer(ms: number, run: () => void): void {
@@ -261,12 +259,13 @@ export class Connection {
 
   #setStatus(status: Status): void {
     this.#status = status;
-    this.#ports.events.emit("status", status);
+    this.#ports.emit("status", status);
   }
 }
 
 /** The `Retry-After` of a `Response` that was thrown, or the `retryAfterMs` of an error. */
 function advised(cause: unknown): number | undefined {
-  if (!isObject<Partial<Response> & Refusal>(cause)) return undefined;
-  return Number(cause.headers?.get("retry-after")) * 1_000 || cause.retryAfterMs;
+  return isObject<Partial<Response> & Refusal>(cause)
+    ? Number(cause.headers?.get("retry-after")) * 1_000 || cause.retryAfterMs
+    : undefined;
 }

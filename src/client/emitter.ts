@@ -18,14 +18,14 @@ export class Emitter<Events> {
       try {
         listener(event);
       } catch (error) {
-        queueMicrotask(() => {
-          throw error;
-        });
+        void Promise.reject(error);
       }
     }
   }
 
-  end(): void {
+  /** No more comes: every iteration ends. */
+  finish(): void {
     for (const end of this.ends) end();
+    this.ends.clear();
   }
 }

@@ -54,7 +54,7 @@ export const NO_FRAME: Frame = { type: "", timestamp: 0 };
 /** Of what the contract says that it is a `T`, when it is anything. */
 // oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- The caller says what the contract calls it.
 export function isObject<T extends object>(value: unknown): value is T {
-  return typeof value === "object" && value !== null;
+  return Object(value) === value;
 }
 
 export function isFrame(value: unknown): value is Frame {

@@ -15,7 +15,7 @@ export interface InboxEvents {
   gap: Gap;
 }
 
-/** Live messages that wait for older ones. Beyond it all are dropped, and got by another join. */
+/** What came live and waits for older messages. Beyond it all of it is dropped, and got by another join. */
 const MAX_HELD = 1_000;
 const MAX_IDS = 1_000;
 /** Well over the time in which a message is sent again under its id; later the same id is another message. */
@@ -27,9 +27,9 @@ export class Inbox {
   readonly #resync: () => void;
   readonly #times = new Map<string, number>();
   #position: Position | null;
-  /** Up to which offset messages of a recovery are to come; none are when it is null, and nobody knows while a join is not answered. */
-  #goal: number | null = null;
-  #held: Message[] = [];
+  /** Up to which offset messages of a recovery are to come; none are when it is 0, and nobody knows while a join is not answered. */
+  #goal = 0;
+  #held: (Message | Position)[] = [];
 
   /** `resync`: messages are missing that the node may still have. Joins again, with the position. */
   constructor(events: Pick<Emitter<InboxEvents>, "emit">, resync: () => void, position: Position | null) {
@@ -52,37 +52,29 @@ export class Inbox {
   /** The answer to a join; `at` is where the topic stands. */
   joined(at: Position, isRecovered: boolean, messages: readonly Message[]): void {
     const known = this.#position;
-    if (known !== null && isRecovered) {
+    if (known && isRecovered) {
       this.#goal = at.offset;
       this.#takeAll(messages);
       return this.#release();
     }
     const [first] = this.#held;
     // A topic that comes without asking is live before the answer.
-    const offset = first?.epoch === at.epoch ? Math.min(at.offset, first.offset - 1) : at.offset;
-    this.#position = { offset, epoch: at.epoch };
-    this.#goal = null;
-    if (known !== null) this.#events.emit("gap", { after: known, to: this.#position });
+    const offset = first?.epoch === at.epoch ? Math.min(at.offset, behind(first)) : at.offset;
+    this.#goal = 0;
+    this.#moveTo({ offset, epoch: at.epoch });
     this.#release();
   }
 
   recovered(messages: readonly Message[], more = false): void {
     this.#takeAll(messages);
-    if (!more) this.#goal = null;
+    if (!more) this.#goal = 0;
     this.#release();
   }
 
-  /** The node says that messages up to there are lost. */
-  skipped(to: Position): void {
-    const after = this.#position;
-    if (after === null || (after.epoch === to.epoch && after.offset >= to.offset)) return;
-    this.#position = to;
-    this.#events.emit("gap", { after, to });
-  }
-
-  live(message: Message): void {
-    if (this.#goal === null) this.#inOrder(message);
-    else if (this.#held.push(message) > MAX_HELD) this.#resync();
+  /** A message, or a position up to which the node says that messages are lost: a join that has no answer yet may still get them. */
+  live(come: Message | Position): void {
+    if (!this.#goal) this.#inOrder(come);
+    else if (this.#held.push(come) > MAX_HELD) this.#resync();
   }
 
   #takeAll(messages: readonly Message[]): void {
@@ -90,24 +82,34 @@ export class Inbox {
   }
 
   #release(): void {
-    if (this.#goal !== null && (this.#position?.offset ?? 0) < this.#goal) return;
-    this.#goal = null;
+    if ((this.#position?.offset ?? 0) < this.#goal) return;
+    this.#goal = 0;
     const held = this.#held;
     this.#held = [];
     // The first that is behind a hole makes the others wait again.
-    for (const message of held) this.live(message);
+    for (const come of held) this.live(come);
   }
 
-  #inOrder(message: Message): void {
+  #inOrder(come: Message | Position): void {
     const after = this.#position;
-    if (after === null) return;
-    const { epoch, offset } = message;
-    if (epoch !== after.epoch) this.skipped({ epoch, offset: offset - 1 });
-    else if (offset > after.offset + 1) {
-      this.#resync();
-      return this.live(message);
+    if (!after) return;
+    const { epoch } = come;
+    const isMessage = "event" in come;
+    const to = { epoch, offset: behind(come) };
+    if (epoch !== after.epoch || to.offset > after.offset) {
+      if (isMessage && epoch === after.epoch) {
+        this.#resync();
+        return this.live(come);
+      }
+      this.#moveTo(to);
     }
-    this.#take(message);
+    if (isMessage) this.#take(come);
+  }
+
+  #moveTo(to: Position): void {
+    const after = this.#position;
+    this.#position = to;
+    if (after && (after.epoch !== to.epoch || after.offset !== to.offset)) this.#events.emit("gap", { after, to });
   }
 
   #take(message: Message): void {
@@ -118,11 +120,16 @@ export class Inbox {
     const id = `${from?.userId ?? ""} ${messageId}`;
     const seenAt = this.#times.get(id);
     // Sent again in another epoch, where the node no longer knew it.
-    if (seenAt !== undefined && timestamp - seenAt < SAME_ID_MS) return;
+    if (seenAt && timestamp - seenAt < SAME_ID_MS) return;
     this.#times.delete(id);
     this.#times.set(id, timestamp);
     const [oldest = ""] = this.#times.keys();
     if (this.#times.size > MAX_IDS) this.#times.delete(oldest);
     this.#events.emit("message", message);
   }
+}
+
+/** Up to which offset everything has come before, or never comes. */
+function behind(come: Message | Position): number {
+  return come.offset - Number("event" in come);
 }

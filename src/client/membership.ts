@@ -14,40 +14,36 @@ const ROOM = "room:";
 /** What a membership needs of its client. */
 export interface MembershipPorts {
   readonly status: Status;
-  request(membership: Membership, frame: object, options: Waiting, isMessage?: boolean): Promise<Frame>;
+  request(membership: Membership, frame: object, options: Waiting): Promise<Frame>;
   send(frame: object): void;
   rejoin(membership: Membership): Promise<void>;
   leave(membership: Membership): Promise<void>;
 }
 
 /** What a client knows of a topic that it wants to be a member of. Applications see of it what `Topic` and `Room` say. */
-export class Membership implements Room {
+export class Membership extends Emitter<TopicEvents> implements Room {
   declare readonly name: string;
   readonly #joined = Promise.withResolvers<Joined>();
   readonly joined = this.#joined.promise;
   declare readonly inbox: Inbox;
   declare readonly token: TopicOptions["token"];
   /** Of this connection. */
-  isJoined = false;
-  isOver = false;
+  declare isJoined: boolean | undefined;
+  declare isOver: boolean | undefined;
   readonly #ports: MembershipPorts;
-  readonly #events = new Emitter<TopicEvents>();
 
   constructor(name: string, { recover, token }: TopicOptions, ports: MembershipPorts) {
+    super();
     this.name = name;
     this.token = token;
     this.#ports = ports;
     // Who does not wait for it hears of it by `left`, or by the status.
     this.joined.catch(() => undefined);
-    this.inbox = new Inbox(this.#events, () => void ports.rejoin(this), recover ?? null);
+    this.inbox = new Inbox(this, () => void ports.rejoin(this), recover ?? null);
   }
 
   get position(): Position | null {
     return this.inbox.position;
-  }
-
-  on<Name extends keyof TopicEvents>(name: Name, listener: (event: TopicEvents[Name]) => void): () => void {
-    return this.#events.on(name, listener);
   }
 
   send(message: string, options?: Publishing): Promise<Confirmation> {
@@ -79,7 +75,7 @@ export class Membership implements Room {
   }
 
   messages(options?: Waiting): AsyncIterableIterator<Message> {
-    return stream(this.#events, "message", this.isOver || this.#ports.status.state === "closed", options);
+    return stream(this, "message", this.isOver || this.#ports.status.state === "closed", options);
   }
 
   [Symbol.asyncIterator](): AsyncIterableIterator<Message> {
@@ -94,21 +90,21 @@ export class Membership implements Room {
       case "recovered":
         return inbox.recovered(messagesOf(frame), frame.more);
       case "gap":
-        return inbox.skipped(placed(frame));
+        return inbox.live(placed(frame));
       case "user_joined":
       case "user_left":
       case "presence_diff":
-        return this.#events.emit("presence", {
+        return this.emit("presence", {
           joined: type === "user_joined" && isObject<User>(data) ? [data] : joined,
           left: type === "user_left" && isObject<User>(data) ? [data] : left,
           userCount,
         });
       case "typing":
-        if (isObject<TopicEvents["typing"]>(frame)) this.#events.emit("typing", frame);
+        if (isObject<TopicEvents["typing"]>(frame)) this.emit("typing", frame);
         return;
       default: {
         const message = messageOf(frame, false);
-        if (message !== null) inbox.live(message);
+        if (message) inbox.live(message);
       }
     }
   }
@@ -118,28 +114,27 @@ export class Membership implements Room {
     const joined = { ...placed(frame), userCount, recovered: wasRecovering ? recovered : undefined };
     this.isJoined = true;
     this.#joined.resolve(joined);
-    this.#events.emit("joined", joined);
+    this.emit("joined", joined);
     this.inbox.joined(joined, recovered, messagesOf(frame));
   }
 
   /** Nothing comes any more, unless it is joined once more. */
   pause(error: TautlineError): void {
     this.#joined.reject(error);
-    this.#events.end();
+    this.finish();
   }
 
   /** It is left for good. */
-  end(code: string, error: TautlineError): void {
+  end(error: TautlineError, code: string = error.code): void {
     this.isJoined = false;
-    this.isOver = true;
     this.pause(error);
-    this.#events.emit("left", { code });
+    this.emit("left", { code });
   }
 
   async #publish(frame: object, options: Publishing = {}): Promise<Confirmation> {
     // Browsers have `randomUUID` on pages of HTTPS only.
     const { messageId = crypto.getRandomValues(new Uint32Array(4)).join("-") } = options;
-    return { messageId, ...placed(await this.#ports.request(this, { ...frame, messageId }, options, true)) };
+    return { messageId, ...placed(await this.#ports.request(this, { ...frame, messageId }, options)) };
   }
 }
 

@@ -28,10 +28,10 @@ interface Chat {
 /** Null when it is none. */
 export function messageOf(frame: Frame, isRecovered: boolean): Message | null {
   const position = positionOf(frame);
-  if (position === null) return null;
+  if (!position) return null;
   const { type: event, data, timestamp, messageId, from } = frame;
   const message = { ...position, event, data, timestamp, isRecovered };
-  if (event !== "new_message") return messageId === undefined ? null : { ...message, text: undefined, messageId, from };
+  if (event !== "new_message") return messageId ? { ...message, text: undefined, messageId, from } : null;
   if (!isObject<Chat>(data)) return null;
   const { userSlug: userId, username, message: text, slug } = data;
   return { ...message, text, messageId: slug, from: { userId, username } };

@@ -1,12 +1,20 @@
 import { TautlineError } from "./error.ts";
 import { type Frame, NO_FRAME } from "./frame.ts";
 
+/** What the outbox knows of a topic. */
+export interface Place {
+  readonly isJoined: boolean | undefined;
+  readonly isOver: boolean | undefined;
+}
+
 /** A request that is to be answered. */
 export interface Outgoing {
   /** The `id` of its frame. */
   readonly id: number;
   /** Which has to be joined before it is sent; undefined for what is about this connection: a join or a leave. */
-  readonly topic?: string;
+  readonly place?: Place;
+  /** Which it joins. */
+  readonly joins?: Place;
   /** The frame as JSON, made when it was asked for: what changes later is not sent. */
   readonly json: string;
   /** A message has an outcome, and must not be delivered twice; other requests are simply made again. */
@@ -17,10 +25,10 @@ export interface Outgoing {
 }
 
 interface Waiting extends Outgoing {
-  firstSentMs: number;
-  isInFlight: boolean;
+  firstSentMs?: number;
+  isInFlight?: boolean;
   /** It was on its way when a connection ended: nobody knows whether it arrived. */
-  isUncertain: boolean;
+  isUncertain?: boolean | undefined;
 }
 
 /** A node knows a message id for five minutes. One that is sent again later could be delivered twice. */
@@ -46,21 +54,21 @@ export class Outbox {
 
   add(outgoing: Outgoing): void {
     this.#length += outgoing.json.length;
-    this.#waiting.set(outgoing.id, { ...outgoing, firstSentMs: Infinity, isInFlight: false, isUncertain: false });
+    this.#waiting.set(outgoing.id, { ...outgoing });
     const isFull = this.#waiting.size > this.#maxMessages || this.#length > this.#maxLength;
-    if (isFull && outgoing.topic) this.fail(outgoing.id, new TautlineError("QUEUE_FULL"));
+    if (isFull && outgoing.place) this.fail(outgoing.id, new TautlineError("QUEUE_FULL"));
   }
 
-  /** Hands out what is to be sent now, of the topics that are ready. */
-  next(isReady: (topic?: string) => boolean, nowMs: number): Outgoing | undefined {
+  /** Hands out what is to be sent now. */
+  next(nowMs: number): Outgoing | undefined {
     if (nowMs < this.#notBeforeMs) return undefined;
     let inFlight = 0;
     for (const waiting of this.#waiting.values()) {
       if (waiting.isInFlight) inFlight += 1;
       if (inFlight >= this.#window) return undefined;
       // A machine that slept may come here before it comes to `expire`.
-      if (waiting.isInFlight || leftMs(waiting, nowMs) <= 0 || !isReady(waiting.topic)) continue;
-      waiting.firstSentMs = Math.min(waiting.firstSentMs, nowMs);
+      if (waiting.isInFlight || leftMs(waiting, nowMs) <= 0 || (waiting.place && !waiting.place.isJoined)) continue;
+      waiting.firstSentMs ??= nowMs;
       waiting.isInFlight = true;
       return waiting;
     }
@@ -72,14 +80,14 @@ export class Outbox {
     const waiting = this.take(id);
     waiting?.resolve(frame);
     this.#window = Math.min(MAX_IN_FLIGHT, this.#window + 1);
-    return waiting !== undefined;
+    return !!waiting;
   }
 
   /** The node refused it for now: it stays, and is sent again. False when it does not wait, or has to be told. */
   postpone(id: unknown, code: string, untilMs: number): boolean {
     const waiting = this.#waiting.get(id);
     const isRefused = code === "RATE_LIMITED";
-    if (!waiting || !(isRefused || waiting.isMessage || waiting.topic === undefined)) return false;
+    if (!waiting || isOver(waiting) || !(isRefused || waiting.isMessage || !waiting.place)) return false;
     waiting.isInFlight = false;
     waiting.isUncertain ||= !isRefused;
     this.#window = 1;
@@ -92,24 +100,24 @@ export class Outbox {
     const waiting = this.take(id);
     const isOpen = waiting?.isMessage && waiting.isUncertain;
     waiting?.reject(isOpen ? new TautlineError("UNKNOWN_OUTCOME", { cause: error }) : error);
-    return waiting !== undefined;
+    return !!waiting;
   }
 
   /** The connection ended. */
   lost(): void {
     for (const waiting of this.#waiting.values()) {
       waiting.isUncertain ||= waiting.isInFlight;
-      if (!waiting.topic) this.take(waiting.id)?.resolve(NO_FRAME);
       waiting.isInFlight = false;
+      if (!waiting.place) this.answer(waiting.id, NO_FRAME);
     }
     this.#window = MAX_IN_FLIGHT;
     this.#notBeforeMs = 0;
   }
 
-  /** Ends what is not on its way, of the topics that are meant. */
-  end(error: TautlineError, isMeant: (topic?: string) => boolean): void {
-    for (const { id, isInFlight, topic } of this.#waiting.values())
-      if (!isInFlight && isMeant(topic)) this.fail(id, error);
+  /** Ends what is not on its way: of the topics that are over, or all of it. */
+  end(error: TautlineError, isAll = false): void {
+    for (const waiting of this.#waiting.values())
+      if (!waiting.isInFlight && (isAll || isOver(waiting))) this.fail(waiting.id, error);
   }
 
   /** Gives messages back that were sent too long ago. Answers in how many milliseconds there is something to do; infinite for nothing. */
@@ -134,7 +142,12 @@ export class Outbox {
   }
 }
 
+/** Nobody is there any more whom it would be for. */
+function isOver({ place, joins }: Outgoing): unknown {
+  return (place ?? joins)?.isOver;
+}
+
 /** In which it may be sent again. */
 function leftMs({ isMessage, firstSentMs }: Waiting, nowMs: number): number {
-  return isMessage ? firstSentMs + OUTCOME_WITHIN_MS - nowMs : Infinity;
+  return isMessage && firstSentMs !== undefined ? firstSentMs + OUTCOME_WITHIN_MS - nowMs : Infinity;
 }

@@ -3,7 +3,7 @@ import type { Client, ClientEvents } from "./client.ts";
 import { Connection, type ConnectionPorts } from "./connection.ts";
 import { Emitter } from "./emitter.ts";
 import { TautlineError } from "./error.ts";
-import { type Frame, NO_FRAME } from "./frame.ts";
+import type { Frame } from "./frame.ts";
 import { Membership, type MembershipPorts } from "./membership.ts";
 import type { ConnectOptions } from "./options.ts";
 import { Outbox, type Outgoing } from "./outbox.ts";
@@ -15,13 +15,14 @@ import { milliseconds } from "./verdict.ts";
 
 const MAX_MESSAGES = 1_000;
 const MAX_LENGTH = 1_048_576;
-const TOKEN_AGAIN_MS = 5_000;
+const AGAIN_MS = 5_000;
 
 /** What goes over the connections of a client, one after the other. Applications see of it what `Client` says. */
-export class Session implements Client, ConnectionPorts, MembershipPorts {
-  readonly events = new Emitter<ClientEvents>();
+export class Session extends Emitter<ClientEvents> implements Client, ConnectionPorts, MembershipPorts {
   readonly #clock: Clock;
   readonly #topics = new Map<string | undefined, Membership>();
+  /** What is being left: what comes of a topic before the answer is not for who joins it next. */
+  readonly #leaving = new Map<string | undefined, Membership>();
   readonly #outbox: Outbox;
   readonly #connection: Connection;
   /** Its signal, which is an option of `addEventListener`, takes the listeners away that others keep. */
@@ -32,6 +33,7 @@ export class Session implements Client, ConnectionPorts, MembershipPorts {
   #cancelPump: (() => void) | undefined;
 
   constructor(url: string, options: ConnectOptions) {
+    super();
     const { clock = steadyClock(), signal, maxQueuedMessages = MAX_MESSAGES, maxQueuedBytes = MAX_LENGTH } = options;
     this.#clock = clock;
     this.#outbox = new Outbox(maxQueuedMessages, maxQueuedBytes);
@@ -46,12 +48,8 @@ export class Session implements Client, ConnectionPorts, MembershipPorts {
     return this.#connection.status;
   }
 
-  on<Name extends keyof ClientEvents>(name: Name, listener: (event: ClientEvents[Name]) => void): () => void {
-    return this.events.on(name, listener);
-  }
-
   statuses(options?: Waiting): AsyncIterableIterator<Status> {
-    return stream(this.events, "status", this.status.state === "closed", options);
+    return stream(this, "status", this.status.state === "closed", options);
   }
 
   join(roomSlug: string, options?: TopicOptions): Room {
@@ -75,47 +73,54 @@ export class Session implements Client, ConnectionPorts, MembershipPorts {
   async rejoin(membership: Membership): Promise<void> {
     const { inbox, name: topic } = membership;
     const ended = this.#ended;
+    const isOver = (): unknown => ended !== this.#ended || membership.isOver;
     inbox.joins();
     try {
       const token = await membership.token?.();
-      if (ended !== this.#ended || membership.isOver) return;
+      if (isOver()) return;
       const frame = { type: "subscribe", topic, recover: inbox.position ?? undefined, token };
       this.#add(frame, {
+        joins: membership,
         // At once: what comes next counts on it.
-        resolve: (answer) => answer !== NO_FRAME && membership.joinedWith(answer),
+        resolve: (answer) => isOver() || membership.joinedWith(answer),
         reject: (error) => this.#drop(membership, error),
       });
     } catch (cause) {
+      if (isOver()) return;
       const error = new TautlineError("TOKEN_FAILED", { cause });
-      if (inbox.position === null) return this.#drop(membership, error);
+      if (!inbox.position) return this.#drop(membership, error);
       // It was a member before: what gives tokens may be away for as long as the network was.
-      this.events.emit("error", error);
-      this.#clock.after(TOKEN_AGAIN_MS, () => void (ended === this.#ended && this.rejoin(membership)));
+      this.emit("error", error);
+      this.again(() => void this.rejoin(membership));
     }
   }
 
+  /** Of what had no token: once more, when there is the same connection then. */
+  again(run: () => void): void {
+    const ended = this.#ended;
+    const cancel = this.#clock.after(AGAIN_MS, () => {
+      this.ends.delete(cancel);
+      if (ended === this.#ended) run();
+    });
+    this.ends.add(cancel);
+  }
+
   /** Of a membership: a request about its topic, which is made again after a break. */
-  async request(
-    { name: topic, isOver }: Membership,
-    frame: object,
-    { signal }: Waiting,
-    isMessage = false,
-  ): Promise<Frame> {
+  async request(membership: Membership, frame: object, { signal }: Waiting): Promise<Frame> {
     signal?.throwIfAborted();
     if (this.status.state === "closed") throw new TautlineError("CLOSED");
-    if (isOver) throw new TautlineError("LEFT");
+    if (membership.isOver) throw new TautlineError("LEFT");
     const { promise, resolve, reject } = Promise.withResolvers<Frame>();
-    const id = this.#add({ ...frame, topic }, { topic, resolve, reject }, isMessage);
-    const over = new AbortController();
+    const id = this.#add({ ...frame, topic: membership.name }, { place: membership, resolve, reject });
     const abort = (): void => {
       this.#outbox.take(id);
       reject(signal?.reason);
     };
-    signal?.addEventListener("abort", abort, over);
+    signal?.addEventListener("abort", abort);
     try {
       return await promise;
     } finally {
-      over.abort();
+      signal?.removeEventListener("abort", abort);
     }
   }
 
@@ -129,7 +134,12 @@ export class Session implements Client, ConnectionPorts, MembershipPorts {
     const { isOver, name: topic } = membership;
     this.#drop(membership, new TautlineError("LEFT"), "OK");
     if (isOver || !this.#connection.isConnected) return;
-    await new Promise<unknown>((resolve) => this.#add({ type: "unsubscribe", topic }, { resolve, reject: resolve }));
+    this.#leaving.set(topic, membership);
+    await new Promise((done) => {
+      // At once: the next frame may be for who joined meanwhile.
+      const resolve = (): void => done(this.#leaving.get(topic) === membership && this.#leaving.delete(topic));
+      this.#add({ type: "unsubscribe", topic }, { resolve, reject: resolve });
+    });
   }
 
   /** Of the connection. */
@@ -141,11 +151,12 @@ export class Session implements Client, ConnectionPorts, MembershipPorts {
   /** Of the connection. */
   receive(frame: Frame): void {
     const { type, id, topic, roomSlug, code = "INTERNAL" } = frame;
-    const membership = this.#topics.get(roomSlug ? `room:${roomSlug}` : topic);
+    const name = roomSlug ? `room:${roomSlug}` : topic;
+    const membership = this.#topics.get(name);
     if (type === "error") this.#failed(frame);
     else if (this.#outbox.answer(id, frame)) this.#pump();
     // An answer that nobody waits for any more looks like a message: it has a position.
-    else if (!membership || id !== undefined) return;
+    else if (!membership || id || this.#leaving.has(name)) return;
     else if (type === "unsubscribed") this.#drop(membership, new TautlineError(code));
     else membership.receive(frame);
   }
@@ -155,50 +166,50 @@ export class Session implements Client, ConnectionPorts, MembershipPorts {
     this.#ended += 1;
     for (const membership of this.#topics.values()) membership.isJoined = false;
     this.#outbox.lost();
-    this.#outbox.end(new TautlineError("LEFT"), (topic) => !this.#topics.has(topic));
+    this.#outbox.end(new TautlineError("LEFT"));
     this.#pump();
   }
 
   /** Of the connection: nothing is tried any more. */
   ended(): void {
     const error = new TautlineError("CLOSED");
-    this.#outbox.end(error, () => true);
+    this.#outbox.end(error, true);
     for (const membership of this.#topics.values()) membership.pause(error);
-    this.events.end();
+    this.finish();
     this.#pump();
   }
 
   #member(topic: string, options: TopicOptions = {}): Room {
-    const known = this.#topics.get(topic);
-    if (known) return known;
-    const membership = new Membership(topic, options, this);
-    if (this.status.state === "closed") membership.end("CLOSED", new TautlineError("CLOSED"));
+    let membership = this.#topics.get(topic);
+    if (membership) return membership;
+    membership = new Membership(topic, options, this);
+    if (this.status.state === "closed") this.#drop(membership, new TautlineError("CLOSED"));
     else this.#topics.set(topic, membership);
     if (this.#connection.isConnected) void this.rejoin(membership);
     return membership;
   }
 
-  #add(frame: object, answers: Pick<Outgoing, "resolve" | "reject" | "topic">, isMessage = false): number {
+  #add(frame: object, answers: Omit<Outgoing, "id" | "json" | "isMessage">): number {
     const id = ++this.#lastId;
-    this.#outbox.add({ ...answers, id, isMessage, json: JSON.stringify({ ...frame, id }) });
+    this.#outbox.add({ ...answers, id, isMessage: "messageId" in frame, json: JSON.stringify({ ...frame, id }) });
     this.#pump();
     return id;
   }
 
   /** Nothing comes of it any more. What was sent may still be confirmed. */
-  #drop(membership: Membership, error: TautlineError, code: string = error.code): void {
-    const { name, isOver } = membership;
-    if (isOver) return;
-    this.#topics.delete(name);
-    this.#outbox.end(new TautlineError("LEFT", { cause: error }), (topic) => topic === name);
-    membership.end(code, error);
+  #drop(membership: Membership, error: TautlineError, code?: string): void {
+    if (membership.isOver) return;
+    this.#topics.delete(membership.name);
+    membership.isOver = true;
+    this.#outbox.end(new TautlineError("LEFT", { cause: error }));
+    membership.end(error, code);
   }
 
   #failed({ id, code = "INTERNAL", retryAfterMs }: Frame): void {
     const waitMs = milliseconds(retryAfterMs);
     const error = new TautlineError(code, { retryAfterMs });
     const isPostponed = waitMs > 0 && this.#outbox.postpone(id, code, this.#clock.monotonic() + waitMs);
-    if (!isPostponed && !this.#outbox.fail(id, error)) this.events.emit("error", error);
+    if (!isPostponed && !this.#outbox.fail(id, error)) this.emit("error", error);
     this.#pump();
   }
 
@@ -206,9 +217,8 @@ export class Session implements Client, ConnectionPorts, MembershipPorts {
   #pump(): void {
     this.#cancelPump?.();
     const nowMs = this.#clock.monotonic();
-    const isReady = (topic?: string): boolean => !topic || this.#topics.get(topic)?.isJoined === true;
     while (this.#connection.isConnected) {
-      const next = this.#outbox.next(isReady, nowMs);
+      const next = this.#outbox.next(nowMs);
       if (!next) break;
       if (!this.#connection.send(next.json)) this.#outbox.fail(next.id, new TautlineError("MESSAGE_TOO_LARGE"));
     }

@@ -1,7 +1,7 @@
 import type { Identity } from "./frame.ts";
 import type { Why } from "./verdict.ts";
 
-/** Where the connection stands. */
+/** Where the connection stands. `attempt` counts from 0; a connection that held, `online` and `reconnectNow` begin it again. */
 export type Status =
   | { readonly state: "connecting"; readonly attempt: number }
   | {

@@ -9,46 +9,53 @@ const MAX_BUFFERED = 1_000;
 export function stream<Events, Name extends keyof Events>(
   emitter: Emitter<Events>,
   name: Name,
-  isOver: boolean,
+  isOver: unknown,
   { signal }: Waiting = {},
 ): AsyncIterableIterator<Events[Name]> {
   const buffer: Events[Name][] = [];
-  const over = new AbortController();
   let wake: (() => void) | undefined;
-  let isEnded = isOver || signal?.aborted === true;
+  let isEnded = false;
   const unsubscribe = emitter.on(name, (event) => {
     // One more tells that it was too much.
-    if (!isEnded && buffer.length <= MAX_BUFFERED) buffer.push(event);
+    if (buffer.push(event) > MAX_BUFFERED) end();
     wake?.();
   });
   const end = (): void => {
     isEnded = true;
     unsubscribe();
     emitter.ends.delete(end);
-    over.abort();
+    signal?.removeEventListener("abort", stop);
     wake?.();
   };
+  /** What came before is not wanted any more either. */
+  const stop = (): void => {
+    buffer.length = 0;
+    end();
+  };
   emitter.ends.add(end);
-  signal?.addEventListener("abort", end, over);
+  signal?.addEventListener("abort", stop);
+  if (isOver || signal?.aborted) end();
 
-  async function* values(): AsyncGenerator<Events[Name], void> {
-    try {
-      for (;;) {
-        if (signal?.aborted) return;
-        const [event] = buffer;
-        if (buffer.length > MAX_BUFFERED) throw new TautlineError("OVERFLOW");
-        if (event !== undefined) {
-          buffer.shift();
-          yield event;
-        } else if (isEnded) return;
-        else
-          await new Promise<void>((resolve) => {
-            wake = resolve;
-          });
+  const all = (async function* (): AsyncGenerator<Events[Name], void> {
+    for (;;) {
+      if (buffer.length > MAX_BUFFERED) {
+        buffer.length = 0;
+        throw new TautlineError("OVERFLOW");
       }
-    } finally {
-      end();
+      const event = buffer.shift();
+      if (event) yield event;
+      else if (isEnded) return;
+      else
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
     }
-  }
-  return values();
+  })();
+  const finish = all.return.bind(all);
+  // A generator would look at it only when the event came that somebody waits for.
+  all.return = (value) => {
+    stop();
+    return finish(value);
+  };
+  return all;
 }

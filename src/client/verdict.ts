@@ -5,7 +5,7 @@ import { type Backoff, backoffMs } from "./backoff.ts";
 export interface Why {
   /** The close code; 1006 where there was none, 0 where it did not come to a connection. */
   readonly code: number;
-  /** That of the code, or the error code that the node gave with it. */
+  /** That of the code, or the error code that the node gave with it; `TOKEN_FAILED` or `CONNECT_FAILED` with 0. */
   readonly name: string;
   readonly reason: string;
 }
@@ -30,19 +30,19 @@ const CHOSEN: Row = { name: "OTHER", then: "stop" };
 /** Longer than any delay that a node asks for by itself, shorter than what a timer can hold. */
 const MAX_RETRY_AFTER_MS = 3_600_000;
 
-/** What the frame `auth_error` said before the close. */
+/** What the frames `auth_error` and `server_draining` said before the close. */
 export interface Refusal {
   readonly code?: string;
   readonly retryAfterMs?: number | undefined;
 }
 
 /** Of a connection that was open. A code of 4000–4999 that is in no table is the application's own: it says stop. */
-export function verdictOf(code = 1006, reason = "", refusal?: Refusal): Verdict {
+export function verdictOf(code = 0, reason = "", refusal?: Refusal): Verdict {
   const { name, then } = ROWS[code] ?? (code < 4_000 ? BROKEN : CHOSEN);
   return {
-    why: { code, name: refusal?.code ?? name, reason },
+    why: { code, name: refusal?.code ?? (code ? name : "CONNECT_FAILED"), reason },
     then,
-    retryAfterMs: milliseconds(refusal?.retryAfterMs) || delayIn(reason),
+    retryAfterMs: delayIn(reason) || milliseconds(refusal?.retryAfterMs),
   };
 }
 

@@ -48,7 +48,8 @@ describe("an attempt", () => {
     const first = await rig.opening();
     if (how === "end") first.end(1002);
     else first.fail();
-    expect(rig.client.status).toMatchObject({ state: "waiting", attempt: 0, why: { code: 1006, name: "LOST" } });
+    const why = { code: 0, name: "CONNECT_FAILED", reason: "" };
+    expect(rig.client.status).toMatchObject({ state: "waiting", attempt: 0, why });
     await rig.advance(250);
     expect(rig.socket).not.toBe(first);
     expect(rig.socket.protocols).toContain("token-2");
@@ -58,7 +59,7 @@ describe("an attempt", () => {
     const asking = new ClientRig({ token: () => new Promise<string>(() => undefined) });
     await settled();
     await asking.advance(20_000);
-    expect(asking.state).toBe("waiting");
+    expect(asking.client.status).toMatchObject({ state: "waiting", why: { code: 0, name: "CONNECT_FAILED" } });
 
     const opening = new ClientRig();
     const socket = await opening.opening();
@@ -74,6 +75,18 @@ describe("an attempt", () => {
     (await greeting.opening()).open();
     await greeting.advance(1_000);
     expect(greeting.state).toBe("waiting");
+  });
+
+  test("that is refused before it is open is made again with another token each time, and the status counts", async () => {
+    const rig = new ClientRig({ backoff: { minDelayMs: 2, maxDelayMs: 2 } });
+    for (let attempt = 0; attempt < 10; attempt += 1) {
+      expect(rig.client.status).toEqual({ state: "connecting", attempt });
+      const socket = await rig.opening();
+      expect(socket.protocols).toContain(`token-${attempt + 1}`);
+      socket.end();
+      expect(rig.client.status).toMatchObject({ state: "waiting", attempt, why: { name: "CONNECT_FAILED" } });
+      await rig.advance(1);
+    }
   });
 
   test("takes no token that came after it was given up", async () => {
@@ -161,6 +174,23 @@ describe("the delay before the next attempt", () => {
       until: rig.clock.now() + 60_000,
       why: { code: 4008, name: "CONNECTION_LIMIT" },
     });
+  });
+
+  test("is what server_draining asked for when the close says nothing, and what the close says where it does", async () => {
+    const rig = new ClientRig();
+    const cut = await rig.connected();
+    cut.receive({ type: "server_draining", retryAfterMs: 20_000 });
+    cut.end();
+    expect(rig.client.status).toMatchObject({ until: rig.clock.now() + 20_000, why: { code: 1006, name: "LOST" } });
+    await rig.advance(20_000);
+    const closed = await rig.connected();
+    closed.receive({ type: "server_draining", retryAfterMs: 20_000 });
+    closed.end(1012, '{"retryAfterMs":7000}');
+    expect(rig.client.status).toMatchObject({ until: rig.clock.now() + 7_000, why: { name: "DRAINING" } });
+    await rig.advance(7_000);
+    // Another node has nothing to do with it.
+    (await rig.connected()).end();
+    expect(rig.client.status).toMatchObject({ state: "waiting", attempt: 2, until: rig.clock.now() + 1_000 });
   });
 
   test("is cut short when the network is back, and by reconnectNow", async () => {

@@ -106,6 +106,41 @@ describe("the messages of a topic", () => {
     expect(reader.got).toEqual(["e1:1", "gap e1:1-e1:3", "e1:4"]);
   });
 
+  test("of which the node says while a join waits that they are lost are waited for, as the answer may have them", () => {
+    const reader = new Reader();
+    const { inbox } = reader;
+    inbox.live(message(1));
+    inbox.joins();
+    inbox.live({ offset: 4, epoch: EPOCH });
+    inbox.live(message(5));
+    inbox.joined({ offset: 5, epoch: EPOCH }, true, [message(2), message(3)]);
+    inbox.recovered([message(4), message(5)]);
+    expect(reader.got).toEqual(["e1:1", "e1:2", "e1:3", "e1:4", "e1:5"]);
+
+    inbox.joins();
+    inbox.live({ offset: 8, epoch: EPOCH });
+    inbox.live(message(9));
+    inbox.joined({ offset: 5, epoch: EPOCH }, true, []);
+    expect(reader.got.slice(5)).toEqual(["gap e1:5-e1:8", "e1:9"]);
+
+    inbox.joins();
+    inbox.live({ offset: 12, epoch: EPOCH });
+    inbox.live(message(13));
+    inbox.joined({ offset: 13, epoch: EPOCH }, false, []);
+    expect(reader.got.slice(7)).toEqual(["gap e1:9-e1:12", "e1:13"]);
+    expect(reader.resyncs).toBe(0);
+  });
+
+  test("of which there are none are no gap, whatever the node can recover", () => {
+    const reader = new Reader({ offset: 2, epoch: EPOCH });
+    const { inbox } = reader;
+    inbox.joins();
+    inbox.joined({ offset: 2, epoch: EPOCH }, false, []);
+    inbox.live({ offset: 2, epoch: EPOCH });
+    inbox.live(message(1, "e2"));
+    expect(reader.got).toEqual(["gap e1:2-e2:0", "e2:1"]);
+  });
+
   test("of another epoch are told as a gap", () => {
     const reader = new Reader({ offset: 7, epoch: "e0" });
     reader.inbox.live(message(3));

@@ -103,6 +103,9 @@ export function chat(offset: number, text: string, epoch = "e1", slug = `m${offs
   };
 }
 
+/** Of an answer about the room. */
+export const PLACE = { roomSlug: "general", offset: 1, epoch: "e1" };
+
 /** What browsers tell a page. */
 export function networkIsBack(): void {
   EventTarget.prototype.dispatchEvent.call(globalThis, new Event("online"));
