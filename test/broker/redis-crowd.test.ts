@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import type { Position, Positioned } from "../../src/broker/broker.ts";
 import { redisAddresses } from "../../src/broker/redis/address.ts";
+import { MAX_PENDING, MAX_PENDING_LENGTH } from "../../src/broker/redis/publish-queue.ts";
 import { RedisLink } from "../../src/broker/redis/link.ts";
 import { RedisBroker } from "../../src/broker/redis.ts";
 import { systemClock } from "../../src/observe/clock.ts";
@@ -36,8 +37,8 @@ describe.skipIf(REDIS.path === null)(`a crowd in front of a Redis that hangs${RE
     await redis.stop();
   });
 
-  function publish(n: number): Promise<Position> {
-    const body = { kind: "event", json: `{"type":"note","data":${n}` } as const;
+  function publish(n: number, length = 0): Promise<Position> {
+    const body = { kind: "event", json: `{"type":"note","data":${n}`.padEnd(length) } as const;
     return broker.publish({ topic: TOPIC, body, identity: { userId: "u", messageId: `m${n}`, payload: "" } }, true);
   }
 
@@ -82,11 +83,38 @@ describe.skipIf(REDIS.path === null)(`a crowd in front of a Redis that hangs${RE
     expect(await outcome(() => broker.enter([{ topic: "room:1", since: null }], () => undefined))).toBe("ok");
   }, 30_000);
 
-  test("has room for 20,000: whoever comes then is refused at once", async () => {
+  test("has room for 20,000 messages: whoever comes then is refused at once", async () => {
     redis.pause();
-    const waiting = Array.from({ length: MAX_IN_FLIGHT }, (_, n) => outcome(() => publish(n)));
+    const waiting = Array.from({ length: MAX_PENDING }, (_, n) => outcome(() => publish(n)));
+    const { inFlight } = link;
+    expect(inFlight).toBeGreaterThan(0);
+    expect(await outcome(() => publish(MAX_PENDING))).toBe("PUBLISH_FAILED");
+    expect(link.inFlight).toBe(inFlight);
+    await Promise.all(waiting);
+    redis.resume();
+    await until(() => link.isUp);
+    expect(await outcome(() => publish(MAX_PENDING))).toBe("ok");
+  }, 30_000);
+
+  test("has room for 64 MiB of messages: whoever comes then is refused at once", async () => {
+    redis.pause();
+    const length = 65_536;
+    const waiting = Array.from({ length: MAX_PENDING_LENGTH / length }, (_, n) => outcome(() => publish(n, length)));
+    const { inFlight } = link;
+    expect(await outcome(() => publish(-1))).toBe("PUBLISH_FAILED");
+    expect(link.inFlight).toBe(inFlight);
+    await Promise.all(waiting);
+    redis.resume();
+    await until(() => link.isUp);
+    expect(await outcome(() => publish(-1))).toBe("ok");
+  }, 30_000);
+
+  test("has room for 20,000 commands: whoever comes then is refused at once", async () => {
+    redis.pause();
+    const ask = (): Promise<string> => outcome(() => broker.history(TOPIC, null, 0));
+    const waiting = Array.from({ length: MAX_IN_FLIGHT }, ask);
     expect(link.inFlight).toBe(MAX_IN_FLIGHT);
-    expect(await outcome(() => publish(MAX_IN_FLIGHT))).toBe("PUBLISH_FAILED");
+    expect(await ask()).toBe("UNAVAILABLE");
     expect(link.inFlight).toBe(MAX_IN_FLIGHT);
     await Promise.all(waiting);
     redis.resume();

@@ -9,8 +9,8 @@ export async function age(redis: TestRedis, ms: number): Promise<void> {
   for (const key of v.parse(Keys, await redis.command("KEYS", "*"))) {
     const type = await redis.command("TYPE", key);
     if (type === "stream") await ageStream(redis, key, ms);
-    if (type === "hash" && (await redis.command("HEXISTS", key, "renewed")) === 1) {
-      await redis.command("HINCRBY", key, "renewed", String(-ms));
+    for (const field of type === "hash" ? ["renewed", "touched"] : []) {
+      if ((await redis.command("HEXISTS", key, field)) === 1) await redis.command("HINCRBY", key, field, String(-ms));
     }
     const left = Number(await redis.command("PTTL", key));
     if (left < 0) continue;

@@ -3,7 +3,7 @@ import type { Clock } from "../../observe/clock.ts";
 import { addressName, type RedisAddress } from "./address.ts";
 import { type Client, isRefusal, RedisConnection } from "./connection.ts";
 import { MasterWatch } from "./master-watch.ts";
-import type { Script } from "./script.ts";
+import type { More, Script } from "./script.ts";
 
 /** Longer messages on the bus are none of ours. */
 export const MAX_BUS_LENGTH = 1_048_576;
@@ -137,8 +137,9 @@ export class RedisLink {
     script: Script<K, A>,
     keys: Readonly<Record<K, string>>,
     args: Readonly<Record<A, string>>,
+    more?: More,
   ): Promise<unknown> {
-    const command = script.command(keys, args);
+    const command = script.command(keys, args, more);
     return this.#commands.command(command).catch((error: unknown) => {
       if (!isRefusal(error) || !error.message.startsWith("NOSCRIPT")) return this.#fail(error);
       return this.command(["EVAL", script.source, ...command.slice(2)]);

@@ -1,6 +1,14 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 
+/** Of a script for several things at once. */
+export interface More {
+  readonly keys: readonly string[];
+  readonly args: readonly string[];
+}
+
+const NO_MORE: More = { keys: [], args: [] };
+
 /**
  * A Lua script of this folder. Its first lines name its keys and arguments, in their order, and its constants if it has any:
  * `-- keys: meta, stream`, `-- args: epoch, limit`, `-- constants: size`; the script finds them under those names. Constants are part of its text:
@@ -36,11 +44,13 @@ export class Script<K extends string, A extends string> {
     this.sha1 = createHash("sha1").update(this.source).digest("hex");
   }
 
-  /** The command that runs it, to be given to `RedisConnection.command`. */
-  command(keys: Readonly<Record<K, string>>, args: Readonly<Record<A, string>>): string[] {
-    const command = ["EVALSHA", this.sha1, String(this.#keys.length)];
+  /** The command that runs it, to be given to `RedisConnection.command`. What there may be more of has no names, and stands behind what has. */
+  command(keys: Readonly<Record<K, string>>, args: Readonly<Record<A, string>>, more: More = NO_MORE): string[] {
+    const command = ["EVALSHA", this.sha1, String(this.#keys.length + more.keys.length)];
     for (const key of this.#keys) command.push(keys[key]);
+    for (const key of more.keys) command.push(key);
     for (const arg of this.#args) command.push(args[arg]);
+    for (const arg of more.args) command.push(arg);
     return command;
   }
 }

@@ -1,10 +1,11 @@
 import * as v from "valibot";
-import { ProtocolError } from "../../protocol/codes.ts";
 import type { History, Identity, Position, Positioned, Publication } from "../broker.ts";
 import { payloadHash } from "../payload-hash.ts";
-import { bodyOf, KIND_LETTERS } from "./bus-message.ts";
-import { isRefusal } from "./connection.ts";
+import { bodyOf } from "./bus-message.ts";
+import { newLineage } from "./lineage.ts";
 import type { RedisLink } from "./link.ts";
+import { PublishQueue } from "./publish-queue.ts";
+import { publishScriptOf, TOPIC_LIFE_MS } from "./publish-script.ts";
 import { Script } from "./script.ts";
 import { shardOf } from "./shards.ts";
 import { unavailable } from "./unavailable.ts";
@@ -17,20 +18,8 @@ export interface StreamBounds {
   readonly historyTtlMs: number;
 }
 
-/** How long a topic's offset outlives its last message and its last follower. Afterwards the topic starts again at 1, in another epoch. */
-const TOPIC_TTL_MS = 3_600_000;
-const MESSAGE_ID_TTL_MS = 300_000;
 /** Messages that are read at once: a long history is not to hold up the Redis that all share. */
 const MESSAGES_PER_READ = 128;
-/** How often the script puts off the end of a topic, at most: so much longer than it must it lives. */
-const RENEWED_EVERY_MS = 1_000;
-
-/** A script of these bounds. */
-const publishScriptOf = ({ historySize, historyBytes, historyTtlMs }: StreamBounds) =>
-  new Script("publish", ["meta", "stream", "used"], ["channel", "run", "lineage", "kind", "body", "keeps", "hash"], {
-    ...{ size: historySize, bytes: historyBytes, historyMs: historyTtlMs + RENEWED_EVERY_MS },
-    ...{ topicMs: TOPIC_TTL_MS + RENEWED_EVERY_MS, usedMs: MESSAGE_ID_TTL_MS },
-  });
 
 const historyScript = new Script(
   "history",
@@ -40,21 +29,21 @@ const historyScript = new Script(
 
 const offset = v.pipe(v.string(), v.regex(/^\d{1,16}$/), v.transform(Number));
 const epoch = v.pipe(v.string(), v.regex(/^[A-Za-z0-9_.-]{1,64}$/));
-const POSITION = /^(\d{1,16}) ([A-Za-z0-9_.-]{1,64})$/;
 const Standing = v.tupleWithRest([offset, epoch, v.number()], v.unknown());
 
 /** The streams of all topics, each on one Redis: offset, history, message ids, and the telling of others in one script. */
 export class Streams {
   readonly #bounds: StreamBounds;
   readonly #links: readonly RedisLink[];
-  readonly #publishScript: ReturnType<typeof publishScriptOf>;
+  readonly #queues: ReadonlyMap<RedisLink, PublishQueue>;
   /** Messages in a stream that no node has written. */
   foreignMessages = 0;
 
   constructor(bounds: StreamBounds, links: readonly RedisLink[]) {
     this.#bounds = bounds;
-    this.#publishScript = publishScriptOf(bounds);
     this.#links = links;
+    const script = publishScriptOf(bounds);
+    this.#queues = new Map(links.map((link) => [link, new PublishQueue(link, script)]));
   }
 
   linkOf(topic: string): RedisLink {
@@ -66,23 +55,16 @@ export class Streams {
   }
 
   /** Rejects MESSAGE_ID_REUSED, PUBLISH_FAILED. */
-  async publish({ topic, body, identity }: Publication, keepsHistory: boolean): Promise<Position> {
+  publish({ topic, body, identity }: Publication, keepsHistory: boolean): Promise<Position> {
     const link = this.linkOf(topic);
     const { meta, stream, channel } = namesOf(link, topic);
-    try {
-      const answer = await link.run(
-        this.#publishScript,
-        { meta, stream, used: identity === null ? meta : usedKey(link, topic, identity) },
-        {
-          ...{ channel, run: link.runId, lineage: newLineage(), kind: KIND_LETTERS[body.kind], body: body.json },
-          ...{ keeps: keepsHistory ? "1" : "0", hash: identity === null ? "" : hashOf(identity) },
-        },
-      );
-      return positionOf(answer);
-    } catch (error) {
-      if (isRefusal(error) && error.message.startsWith("REUSED")) throw new ProtocolError("MESSAGE_ID_REUSED");
-      throw new ProtocolError("PUBLISH_FAILED");
-    }
+    const queue = this.#queues.get(link);
+    if (queue === undefined) throw new Error("a link without a queue");
+    return queue.take({
+      ...{ meta, stream, channel, body, keepsHistory },
+      used: identity === null ? meta : usedKey(link, topic, identity),
+      hash: identity === null ? "" : hashOf(identity),
+    });
   }
 
   /** As `Broker.history`; a limit of 0 asks for the position alone. Whoever follows the topic keeps it from ending. Rejects UNAVAILABLE. */
@@ -111,7 +93,7 @@ export class Streams {
       ...{ run: link.runId, lineage: newLineage(), sinceOffset: String(since?.offset ?? 0) },
       ...{ sinceEpoch: since?.epoch ?? "", limit: String(Math.min(limit, historySize)) },
       ...{ size: String(historySize), bytes: String(historyBytes), historyMs: String(historyTtlMs) },
-      ...{ topicMs: String(TOPIC_TTL_MS + RENEWED_EVERY_MS), touch: isFollowed ? "1" : "0" },
+      ...{ topicMs: String(TOPIC_LIFE_MS), touch: isFollowed ? "1" : "0" },
     };
     // A full Redis refuses to begin a topic, and what stands in a key may be anybody's.
     const reading = link.run(historyScript, { meta, stream }, args).then((answer) => v.parse(Standing, answer));
@@ -147,20 +129,4 @@ function usedKey(link: RedisLink, topic: string, { userId, messageId }: Identity
 function hashOf({ payload }: Identity): string {
   const { low, high } = payloadHash(payload);
   return `${(low >>> 0).toString(36)}.${(high >>> 0).toString(36)}`;
-}
-
-/** Throws on anything but a position: Redis has answered something else than the script does. */
-function positionOf(answer: unknown): Position {
-  const found = typeof answer === "string" ? POSITION.exec(answer) : null;
-  if (found === null) throw new TypeError("no position");
-  return { offset: Number(found[1]), epoch: found[2] ?? "" };
-}
-
-const LINEAGES = crypto.randomUUID().slice(0, 8);
-let lineages = 0;
-
-/** Of an epoch that begins with the command; ignored where there is one already. */
-function newLineage(): string {
-  lineages += 1;
-  return LINEAGES + lineages.toString(36);
 }
