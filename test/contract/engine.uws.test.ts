@@ -1,0 +1,14 @@
+import { afterAll, beforeAll, describe } from "bun:test";
+import { engineUws } from "../support/engine-uws.ts";
+import { engineContract } from "./engine.ts";
+import { UwsProcess } from "./engine-uws-process.ts";
+
+describe.skipIf(engineUws.nodePath === null)(`uWebSockets.js${engineUws.skipReason}`, () => {
+  let node: UwsProcess;
+  beforeAll(async () => {
+    node = await UwsProcess.start();
+  });
+  afterAll(() => node.end());
+
+  engineContract({ name: "uWebSockets.js", start: (options) => node.run(options), skip: [] });
+});
