@@ -142,7 +142,8 @@ export class Exchange implements Peer {
 
   #writeHead({ status, headers }: AnswerHead): void {
     this.#response.writeStatus(`${status} ${STATUS_CODES[status] ?? "Unknown"}`);
-    for (const [name, value] of headers) if (!NOT_COPIED.has(name.toLowerCase())) this.#response.writeHeader(name, value);
+    for (const [name, value] of headers)
+      if (!NOT_COPIED.has(name.toLowerCase())) this.#response.writeHeader(name, value);
     // The package ends the connection of a client that has said so, and leaves out its own header.
     if (this.head.header("connection")?.toLowerCase() === "close") this.#response.writeHeader("Connection", "close");
   }

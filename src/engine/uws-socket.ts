@@ -10,6 +10,12 @@ export interface SocketData<S> {
 
 type WebSocketOf<S> = UwsWebSocket<SocketData<S>>;
 
+/**
+ * Every socket is a member of it, and nothing is published there. When a member leaves its last topic the package forgets what is still to be
+ * sent to it, and to a socket of no topic it writes large frames by a shortcut that has been seen to lose bytes of them when the kernel takes no more.
+ */
+const EVERYONE = "\0";
+
 /** What `send` of the package answers. */
 const SEND_RESULTS: readonly SendResult[] = ["buffered", "sent", "dropped"];
 
@@ -25,6 +31,7 @@ export class UwsSocket<S> implements Socket {
 
   attach(ws: WebSocketOf<S>): void {
     this.#ws = ws;
+    ws.subscribe(EVERYONE);
   }
 
   detach(): void {

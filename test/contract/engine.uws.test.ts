@@ -10,5 +10,15 @@ describe.skipIf(engineUws.nodePath === null)(`uWebSockets.js${engineUws.skipReas
   });
   afterAll(() => node.end());
 
-  engineContract({ name: "uWebSockets.js", start: (options) => node.run(options), skip: [] });
+  engineContract({
+    name: "uWebSockets.js",
+    start: (options) => node.run(options),
+    answersPipelined: false,
+    skip: [
+      {
+        reason: "the package forgets what follows an upgrade in its packet",
+        tests: ["that is answered at once loses no frame of its own packet"],
+      },
+    ],
+  });
 });
