@@ -33,7 +33,7 @@ export interface UwsResponse {
   getRemoteAddress(): ArrayBuffer;
   cork(write: () => void): void;
   /** Runs `open` before it returns. */
-  upgrade<D>(userData: D, key: string, subprotocol: string, extensions: string, context: UwsContext): void;
+  upgrade(userData: object, key: string, subprotocol: string, extensions: string, context: UwsContext): void;
 }
 
 export interface UwsWebSocket<D> {
@@ -90,37 +90,38 @@ export interface UwsPackage {
   portOf(listener: UwsListener): number;
 }
 
-/** The library reads it from the environment when it is loaded, and lets its own 4 KiB be too little for a long token. */
-const MAX_HEADER_BYTES = "16384";
+/** The package as it is; a redistribution on npm has the names without `us_`. */
+interface RawPackage {
+  readonly App: () => UwsApp;
+  readonly us_listen_socket_close?: (listener: UwsListener) => void;
+  readonly us_socket_local_port?: (listener: UwsListener) => number;
+  readonly closeSocket?: (listener: UwsListener) => void;
+  readonly getSocketPort?: (listener: UwsListener) => number;
+  readonly LIBUS_LISTEN_EXCLUSIVE_PORT: number;
+}
 
 const HOW_TO_INSTALL = "npm install uNetworking/uWebSockets.js#v20.51.0 (README, Node)";
 
 /** Throws an `Error` that says what to install. */
 export function loadUws(): UwsPackage {
-  process.env["UWS_HTTP_MAX_HEADERS_SIZE"] ??= MAX_HEADER_BYTES;
-  let loaded: unknown;
+  let uws: unknown;
   try {
     // Its module for `import` leaves functions out.
-    loaded = createRequire(import.meta.url)("uWebSockets.js");
+    uws = createRequire(import.meta.url)("uWebSockets.js");
   } catch (error) {
     const isMissing = error instanceof Error && "code" in error && error.code === "MODULE_NOT_FOUND";
     const problem = isMissing ? "is not installed" : `does not load in Node ${process.versions.node}`;
     throw new Error(`uWebSockets.js ${problem}: ${HOW_TO_INSTALL}`, { cause: error });
   }
-  const createApp = functionIn<() => UwsApp>(loaded, "App");
-  // A redistribution on npm has the names behind the comma.
-  const closeListener = functionIn<(listener: UwsListener) => void>(loaded, "us_listen_socket_close", "closeSocket");
-  const portOf = functionIn<(listener: UwsListener) => number>(loaded, "us_socket_local_port", "getSocketPort");
-  return { createApp, exclusivePort: 1, closeListener, portOf };
+  if (!isUws(uws)) throw new Error(`uWebSockets.js is another package: ${HOW_TO_INSTALL}`);
+  return {
+    createApp: () => uws.App(),
+    exclusivePort: uws.LIBUS_LISTEN_EXCLUSIVE_PORT,
+    closeListener: (listener) => (uws.us_listen_socket_close ?? uws.closeSocket)?.(listener),
+    portOf: (listener) => (uws.us_socket_local_port ?? uws.getSocketPort)?.(listener) ?? 0,
+  };
 }
 
-/** The first of the functions that the package has. */
-function functionIn<F>(loaded: unknown, ...names: readonly string[]): F {
-  const entries = typeof loaded === "object" && loaded !== null ? Object.entries(loaded) : [];
-  for (const name of names) {
-    const found: unknown = entries.find(([key]) => key === name)?.[1];
-    // What the package says of its own functions is all that is known of them.
-    if (typeof found === "function") return found as F;
-  }
-  throw new Error(`uWebSockets.js has no ${names[0]}: ${HOW_TO_INSTALL}`);
+function isUws(value: unknown): value is RawPackage {
+  return typeof value === "object" && value !== null && "App" in value && typeof value.App === "function";
 }

@@ -69,7 +69,7 @@ export class UwsProcess {
     }
     return new Promise((resolve) => {
       this.#waiting.set(id, resolve);
-      this.#child.stdin.write(`${JSON.stringify(command)}\n`);
+      void this.#child.stdin.write(`${JSON.stringify(command)}\n`);
     });
   }
 }

@@ -19,6 +19,10 @@ describe.skipIf(engineUws.nodePath === null)(`uWebSockets.js${engineUws.skipReas
         reason: "the package forgets what follows an upgrade in its packet",
         tests: ["that is answered at once loses no frame of its own packet"],
       },
+      {
+        reason: "the package answers 400 itself, without a header, and ends the connection",
+        tests: ["is refused, and nothing behind it is answered, when there is no Host"],
+      },
     ],
   });
 });
