@@ -10,14 +10,16 @@ import { fileURLToPath } from "node:url";
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const SCRIPTS = new Bun.Glob("src/broker/redis/*.lua");
 
-/** Into a folder that is made anew. Rejects when it does not build. */
-export async function buildNode(folder: string): Promise<void> {
+/** Into a folder that is made anew; `others` are entries more, by the names of their bundles. Rejects when one does not build. */
+export async function buildNode(folder: string, others: Readonly<Record<string, string>> = {}): Promise<void> {
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
-  await Bun.build({
-    ...{ entrypoints: [join(ROOT, "src/on-node.ts")], outdir: folder, naming: "main.js" },
-    ...{ target: "node", format: "esm", external: ["uWebSockets.js", "bun:sqlite"] },
-  });
+  for (const [naming, entry] of Object.entries({ "main.js": join(ROOT, "src/on-node.ts"), ...others })) {
+    await Bun.build({
+      ...{ entrypoints: [entry], outdir: folder, naming },
+      ...{ target: "node", format: "esm", external: ["uWebSockets.js", "bun:sqlite"] },
+    });
+  }
   for (const path of SCRIPTS.scanSync({ cwd: ROOT })) copyFileSync(join(ROOT, path), join(folder, basename(path)));
 }
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe } from "bun:test";
 import { engineUws } from "../support/engine-uws.ts";
 import { engineContract } from "./engine.ts";
-import { UwsProcess } from "./engine-uws-process.ts";
+import { UwsProcess } from "../support/uws-process.ts";
 
 describe.skipIf(engineUws.nodePath === null)(`uWebSockets.js${engineUws.skipReason}`, () => {
   let node: UwsProcess;
@@ -12,7 +12,7 @@ describe.skipIf(engineUws.nodePath === null)(`uWebSockets.js${engineUws.skipReas
 
   engineContract({
     name: "uWebSockets.js",
-    start: (options) => node.run(options),
+    start: (options) => node.run({ start: "contract", options }),
     answersPipelined: false,
     skip: [
       {

@@ -102,7 +102,7 @@ test("a node that stops does not wait for the hook", async () => {
   const ada = await node.connect("ada");
   ada.send({ type: "join_room", roomSlug: "r" });
   await until(() => hook.asked.length === 1);
-  await node.running.stop();
+  await node.halt();
   expect(await node.logAfterStop()).not.toContainEqual(expect.objectContaining({ reason: "failed" }));
 });
 

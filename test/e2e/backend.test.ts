@@ -137,12 +137,12 @@ describe("a stream", () => {
       Object(await json(leaving.http("/api/topics/room:answers/history", { headers }))).offset;
     sender.write("1\n");
     await until(async () => (await offset()) === 1);
-    await leaving.running.drain();
+    await leaving.drain();
     const late = await leaving.http("/api/stream/room:answers", { method: "POST", headers, body: "3\n" });
     expect([late.status, await late.json()]).toMatchObject([503, { code: "DRAINING" }]);
     sender.write("2\n");
     await until(async () => (await offset()) === 2);
-    await leaving.running.stop();
+    await leaving.halt();
     await sender.peer.until("the end", () => (sender.peer.isEnded ? true : undefined));
     await leaving.stop();
   });

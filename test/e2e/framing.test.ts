@@ -172,7 +172,7 @@ describe("what the node says of itself comes in the negotiated framing:", () => 
 
   test("the drain", async () => {
     const peer = await connect("ada", "msgpack");
-    const drained = node.running.drain();
+    const drained = node.drain();
     expect(await nextFramed(peer)).toMatchObject({ framing: "msgpack", frame: { type: "server_draining" } });
     expect((await peer.closed()).code).toBe(1012);
     await drained;

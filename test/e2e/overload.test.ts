@@ -151,7 +151,7 @@ oneNode("drain")(
   async () => {
     node = await TestNode.start({ DRAIN_MS: "60000" });
     await Promise.all(["a", "b", "c", "d", "e"].map((user) => node.connect(user)));
-    void node.running.drain();
+    void node.drain();
     const delays: number[] = [];
     for (let refused = 0; refused < 20; refused += 1) {
       const answer = await (await node.peer()).upgrade(AS_ADA);

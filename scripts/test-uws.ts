@@ -1,0 +1,27 @@
+import { readFileSync, rmSync } from "node:fs";
+import { engineUws } from "../test/support/engine-uws.ts";
+import { buildForUws } from "../test/support/uws-build.ts";
+
+/**
+ * Runs the seed, e2e and wire suites once more on the second engine, whose nodes run in a process of Node. Files that need a node in this process
+ * throughout are left out. Ends with the line of scripts/test.ts; so do its arguments work.
+ */
+
+const SUITES = new Bun.Glob("test/{seeds,e2e,wire}/*.test.ts");
+
+/** A file that starts nodes or engines and leaves it to the mode what they stand on. */
+function isForUws(path: string): boolean {
+  const text = readFileSync(path, "utf8");
+  return /\b(?:TestNode|NodeProcess)\.start\(|\bstartEcho\(/.test(text) && !text.includes("Clock(");
+}
+
+if (engineUws.nodePath === null) throw new Error(`the second engine is not there${engineUws.skipReason}`);
+const { folder } = await buildForUws();
+const files = [...SUITES.scanSync()].filter(isForUws).toSorted();
+const child = Bun.spawn([process.execPath, "scripts/test.ts", ...files, ...process.argv.slice(2)], {
+  env: { ...process.env, ENGINE: "uws", UWS_BUILD: folder },
+  stdio: ["ignore", "inherit", "inherit"],
+});
+const status = await child.exited;
+rmSync(folder, { recursive: true });
+process.exit(status);

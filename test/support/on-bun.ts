@@ -1,0 +1,27 @@
+import { describe, test } from "bun:test";
+import { IS_UWS } from "./second-engine.ts";
+
+/** What cannot be said of the second engine, or not from outside of its process: skipped with `ENGINE=uws`, with the reason in the title. */
+const REASONS = {
+  accounts: "accounts need Bun",
+  clock: "the test sets the clock of the node",
+  inside: "the test looks into the node",
+  source: "it is about the sources on Bun",
+  parser: "requests that it cannot read get no answer, or one of its own",
+  packet: "the package forgets what follows an upgrade in its packet",
+} as const;
+
+type Reason = keyof typeof REASONS;
+
+const titled = (title: string, reason: Reason): string => `${title} (on Bun: ${REASONS[reason]})`;
+
+/** `test`, which the second engine skips. */
+export function onBun(reason: Reason): (title: string, run: () => unknown, timeoutMs?: number) => void {
+  return (title, run, timeoutMs) =>
+    IS_UWS ? test.skip(titled(title, reason), () => undefined) : test(title, async () => void (await run()), timeoutMs);
+}
+
+/** `describe`, which the second engine skips. */
+export function onBunSuite(reason: Reason): (title: string, define: () => void) => void {
+  return (title, define) => (IS_UWS ? describe.skip(titled(title, reason), define) : describe(title, define));
+}
