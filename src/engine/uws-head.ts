@@ -10,6 +10,8 @@ export class RequestHead implements Handshake {
   readonly path: string;
   readonly query: string;
   readonly peerAddress: string;
+  /** Of the target and the headers, as characters. */
+  readonly length: number;
   readonly #headers = new Map<string, string>();
 
   constructor(request: UwsRequest, response: UwsResponse) {
@@ -20,11 +22,14 @@ export class RequestHead implements Handshake {
     this.path = queryStart < 0 ? target : target.slice(0, queryStart);
     this.query = queryStart < 0 ? "" : target.slice(queryStart + 1);
     this.peerAddress = addressText(response.getRemoteAddress());
+    let length = target.length;
     request.forEachHeader((name, value) => {
+      length += name.length + value.length;
       const before = this.#headers.get(name);
       const separator = name === "cookie" ? "; " : ", ";
       this.#headers.set(name, before === undefined ? value : before + separator + value);
     });
+    this.length = length;
   }
 
   get target(): string {

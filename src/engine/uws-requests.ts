@@ -13,6 +13,9 @@ const refusal = ({ status, text }: { readonly status: number; readonly text: str
 const BAD_REQUEST = refusal(ERRORS.BAD_REQUEST);
 const TOO_LARGE = refusal(ERRORS.MESSAGE_TOO_LARGE);
 const NOT_ALLOWED = refusal(ERRORS.METHOD_NOT_ALLOWED);
+/** Our own 431, where the package takes 64 KiB when they come in one packet. */
+const HEAD_TOO_LARGE: Refuse = { status: 431, headers: {}, body: ERRORS.BAD_REQUEST.text };
+const MAX_HEAD_LENGTH = 16_384;
 const INTERNAL = refusal(ERRORS.INTERNAL);
 
 /** What fetch makes no Request of. */
@@ -48,7 +51,8 @@ export class Requests<S> {
     const exchange = new Exchange(head, response, this.#over);
     this.open.add(exchange);
     try {
-      if (listsToken(head.header("upgrade"), "websocket")) this.#upgrade(exchange, context);
+      if (head.length > MAX_HEAD_LENGTH) refuse(exchange, HEAD_TOO_LARGE);
+      else if (listsToken(head.header("upgrade"), "websocket")) this.#upgrade(exchange, context);
       else this.#fetch(exchange);
     } catch (error) {
       this.#internalError(exchange, error);

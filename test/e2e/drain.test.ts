@@ -19,6 +19,7 @@ oneNodeSuite("drain")("a drain", () => {
     const pending = await node.upgraded({ path: "/" });
     expect((await node.http("/ready")).status).toBe(200);
 
+    await node.beginDrain();
     const drained = node.drain();
 
     // Not ready, still accepting.

@@ -57,8 +57,13 @@ export class TestNode {
     const env: Record<string, string> = {};
     for (const [name, value] of Object.entries(given)) if (value !== null) env[name] = value;
     if (IS_UWS) {
-      if (Object.keys(parts).length > 0) throw new Error("a node in another process has its own parts");
-      return new TestNode(await onUws({ start: "node", env, log: join(directory, "node.log") }), directory, null);
+      const { nodeTimes = {}, ...others } = parts;
+      if (Object.keys(others).length > 0) throw new Error("a node in another process has its own parts");
+      return new TestNode(
+        await onUws({ start: "node", env, nodeTimes, log: join(directory, "node.log") }),
+        directory,
+        null,
+      );
     }
     const { config } = loadConfig(env, (path) => readFileSync(path, "utf8"));
     const running = await startNode(config, { ...parts, logTarget: join(directory, "node.log") });
@@ -78,9 +83,15 @@ export class TestNode {
     throw new Error("the node is in another process");
   }
 
-  /** Ends every connection in the steps of a planned restart. */
+  /** Ends every connection in the steps of a planned restart; a second call joins the first. */
   drain(): Promise<void> {
     return this.#running.drain();
+  }
+
+  /** The same, until it has begun. */
+  async beginDrain(): Promise<void> {
+    if ("beginDrain" in this.#running) return this.#running.beginDrain();
+    void this.#running.drain();
   }
 
   /** Ends the node; its logs stay until `stop`. */

@@ -6,8 +6,9 @@ const REASONS = {
   accounts: "accounts need Bun",
   clock: "the test sets the clock of the node",
   inside: "the test looks into the node",
-  source: "it is about the sources on Bun",
   parser: "requests that it cannot read get no answer, or one of its own",
+  proxy: "the package skips a header of the PROXY protocol",
+  frames: "the package does not look for that",
   packet: "the package forgets what follows an upgrade in its packet",
 } as const;
 
@@ -24,4 +25,15 @@ export function onBun(reason: Reason): (title: string, run: () => unknown, timeo
 /** `describe`, which the second engine skips. */
 export function onBunSuite(reason: Reason): (title: string, define: () => void) => void {
   return (title, define) => (IS_UWS ? describe.skip(titled(title, reason), define) : describe(title, define));
+}
+
+/** The rows of a `test.each` for the engine; those of the titles given are skipped on the second one. */
+export function rowsFor<R extends readonly [string, ...unknown[]]>(
+  reason: Reason,
+  titles: readonly string[],
+  rows: readonly R[],
+): R[] {
+  if (!IS_UWS) return [...rows];
+  for (const title of titles) test.skip(titled(title, reason), () => undefined);
+  return rows.filter(([title]) => !titles.includes(title));
 }

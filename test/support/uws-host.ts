@@ -15,7 +15,7 @@ import type { UwsCommand } from "./uws-process.ts";
 interface Hosted {
   readonly address: Address;
   readonly state?: () => EchoState;
-  readonly drain?: (graceMs?: number) => Promise<void>;
+  readonly drain?: () => Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -23,12 +23,12 @@ function start(command: UwsCommand): Promise<Hosted> {
   if (command.start === "contract") return startContractServer(createUwsEngine, command.options);
   if (command.start === "echo") return startEchoOn(createUwsEngine, command.options);
   const { config } = loadConfig(command.env, (path) => readFileSync(path, "utf8"), parse);
-  return startNode(config, { logTarget: command.log });
+  return startNode(config, { logTarget: command.log, nodeTimes: command.nodeTimes });
 }
 
 const hosted = new Map<number, Hosted>();
 
-async function answer({ of, ...asked }: { of: number; do: string; command?: UwsCommand; graceMs?: number }) {
+async function answer({ of, ...asked }: { of: number; do: string; command?: UwsCommand }) {
   const found = hosted.get(of);
   switch (asked.do) {
     case "start": {
@@ -40,7 +40,9 @@ async function answer({ of, ...asked }: { of: number; do: string; command?: UwsC
     case "state":
       return found?.state?.();
     case "drain":
-      return await found?.drain?.(asked.graceMs);
+      return await found?.drain?.();
+    case "beginDrain":
+      return void found?.drain?.();
     case "stop":
       return await found?.stop();
   }

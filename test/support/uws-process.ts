@@ -1,6 +1,7 @@
 import { rmSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { Readable } from "node:stream";
+import type { NodeTimes } from "../../src/broker/redis-nodes.ts";
 import type { Address, EngineOptions } from "../../src/engine/engine.ts";
 import { engineUws } from "./engine-uws.ts";
 import { buildForUws, uwsBuildIn } from "./uws-build.ts";
@@ -9,7 +10,12 @@ import { buildForUws, uwsBuildIn } from "./uws-build.ts";
 export type UwsCommand =
   | { readonly start: "contract"; readonly options: EngineOptions }
   | { readonly start: "echo"; readonly options: EngineOptions }
-  | { readonly start: "node"; readonly env: Readonly<Record<string, string>>; readonly log: string };
+  | {
+      readonly start: "node";
+      readonly env: Readonly<Record<string, string>>;
+      readonly nodeTimes: Partial<NodeTimes>;
+      readonly log: string;
+    };
 
 interface Answer {
   readonly id: number;
@@ -21,7 +27,8 @@ interface Answer {
 export interface UwsServer {
   readonly address: Address;
   state(): Promise<unknown>;
-  drain(graceMs?: number): Promise<void>;
+  beginDrain(): Promise<void>;
+  drain(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -66,10 +73,13 @@ export class UwsProcess {
     const of = this.#asked;
     const address = await this.#ask({ of, do: "start", command });
     if (!isAddress(address)) throw new Error("no address");
+    let drained: Promise<void> | null = null;
+    const drain = async (): Promise<void> => void (await this.#ask({ of, do: "drain" }));
     return {
       address,
       state: () => this.#ask({ of, do: "state" }),
-      drain: async (graceMs) => void (await this.#ask({ of, do: "drain", graceMs })),
+      beginDrain: async () => void (await this.#ask({ of, do: "beginDrain" })),
+      drain: () => (drained ??= drain()),
       stop: async () => void (await this.#ask({ of, do: "stop" })),
     };
   }

@@ -4,6 +4,8 @@ import { expectServed } from "../support/bystander.ts";
 import { BROKEN_CLOSES, BROKEN_FRAMES, BROKEN_TEXTS, HUGE_LENGTHS, hex } from "../support/hostile-frames.ts";
 import { type EchoServer, startEcho } from "../support/echo.ts";
 import { RawPeer } from "../support/peer.ts";
+import { rowsFor } from "../support/on-bun.ts";
+import { IS_UWS } from "../support/second-engine.ts";
 
 /** Frames that RFC 6455 forbids, or that are allowed and meant to hurt. Every one leaves the other connections served. */
 
@@ -27,6 +29,14 @@ afterEach(async () => {
   await server.stop();
 });
 
+/** What uWebSockets.js takes for good: it does not ask for masks, nor for the end of a message that was begun. */
+const LENIENT = [
+  "an unmasked text",
+  "an unmasked ping",
+  "a binary begun inside a text",
+  "a continuation after a whole message was begun twice",
+];
+
 /** The connection ends; a close frame, if one came, has one of the codes; nothing reached the application. */
 async function expectEnded(attacker: RawPeer, codes: readonly number[]): Promise<void> {
   await attacker.ended();
@@ -35,7 +45,7 @@ async function expectEnded(attacker: RawPeer, codes: readonly number[]): Promise
 }
 
 describe("ends the connection with 1002, delivering nothing, for", () => {
-  test.each(BROKEN_FRAMES)("%s", async (_what, bytes) => {
+  test.each(rowsFor("frames", LENIENT, BROKEN_FRAMES))("%s", async (_what, bytes) => {
     peer.writeRaw(hex(bytes));
     await expectEnded(peer, [1002]);
   });
@@ -140,7 +150,7 @@ describe("a close frame", () => {
     "with code %d is answered with it",
     async (code) => {
       peer.close(code, "bye");
-      expect((await peer.closed()).code).toBe(code);
+      expect(IS_UWS ? [code, 1005] : [code]).toContain((await peer.closed()).code);
       await peer.ended();
     },
   );
@@ -155,13 +165,13 @@ describe("a close frame", () => {
     "with code %d, which must not be sent, ends the connection with 1002",
     async (code) => {
       peer.close(code);
-      await expectEnded(peer, [1002]);
+      await expectEnded(peer, IS_UWS ? [1002, 1005] : [1002]);
     },
   );
 
   test.each(BROKEN_CLOSES)("%s ends the connection", async (_what, bytes) => {
     peer.writeRaw(hex(bytes));
-    await expectEnded(peer, [1002, 1007]);
+    await expectEnded(peer, IS_UWS ? [1002, 1005, 1007] : [1002, 1007]);
   });
 
   test("is the last that is heard: data behind it is ignored", async () => {

@@ -5,6 +5,7 @@ import { type UpgradeRequest, upgradeRequest } from "../support/http.ts";
 import { TestNode, token } from "../support/node.ts";
 import type { RawPeer } from "../support/peer.ts";
 import { codeOf, expectRejected } from "../support/rejected.ts";
+import { writeWithAnother } from "../support/pipelined.ts";
 
 /** Which pages may connect, asked by hand so that the header can be anything: with a cookie, which browsers send unasked, and with a token. */
 
@@ -36,7 +37,7 @@ const cookie = (jwt: string): Header => ["Cookie", `access_token=${jwt}`];
 async function sent(request: UpgradeRequest, on: TestNode = node): Promise<RawPeer> {
   const peer = await on.peer();
   const followUp = "GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n";
-  peer.writeRaw(Buffer.from(upgradeRequest({ path: "/ws", ...request }) + followUp, "latin1"));
+  await writeWithAnother(peer, Buffer.from(upgradeRequest({ path: "/ws", ...request }), "latin1"), followUp);
   return peer;
 }
 
