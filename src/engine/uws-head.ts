@@ -4,6 +4,8 @@ import type { UwsRequest, UwsResponse } from "./uws-package.ts";
 /** A target that a URL parser would leave as it is: no dot segments, nothing to be encoded. */
 const PLAIN_TARGET = /^\/(?!.*%2e)[\w~!$&'()*+,;=:@%/?-]*$/i;
 
+const ASCII = /^[\t\x20-\x7e]*$/;
+
 /** The head of a request, copied: the package's own is gone once its handler has returned. */
 export class RequestHead implements Handshake {
   readonly method: string;
@@ -23,9 +25,10 @@ export class RequestHead implements Handshake {
     this.query = queryStart < 0 ? "" : target.slice(queryStart + 1);
     this.peerAddress = addressText(response.getRemoteAddress());
     let length = target.length;
-    request.forEachHeader((name, value) => {
-      length += name.length + value.length;
+    request.forEachHeader((name, text) => {
       const before = this.#headers.get(name);
+      const value = ASCII.test(text) ? text : bytesOf(text, before === undefined ? request.getHeader(name) : null);
+      length += name.length + value.length;
       const separator = name === "cookie" ? "; " : ", ";
       this.#headers.set(name, before === undefined ? value : before + separator + value);
     });
@@ -43,10 +46,14 @@ export class RequestHead implements Handshake {
   /** As fetch knows them. Throws a `TypeError` for one that cannot stand in HTTP. */
   headers(): Headers {
     const headers = new Headers();
-    // A header is bytes, of which fetch makes one character each.
-    for (const [name, value] of this.#headers) headers.append(name, Buffer.from(value).toString("latin1"));
+    for (const [name, value] of this.#headers) headers.append(name, value);
     return headers;
   }
+}
+
+/** One character for each byte, as fetch has it. The loop over the headers reads UTF-8; `getHeader` bytes, but only of the first line. */
+function bytesOf(text: string, firstLine: string | null): string {
+  return firstLine ?? Buffer.from(text).toString("latin1");
 }
 
 /** Path and query, also of an absolute target; "/" for what no URL parser takes. */

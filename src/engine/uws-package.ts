@@ -100,7 +100,7 @@ interface RawPackage {
   readonly LIBUS_LISTEN_EXCLUSIVE_PORT: number;
 }
 
-const HOW_TO_INSTALL = "npm install uNetworking/uWebSockets.js#v20.51.0 (README, Node)";
+const HOW_TO_INSTALL = "npm install uNetworking/uWebSockets.js#v20.67.0, see docs/engines.md";
 
 /** Throws an `Error` that says what to install. */
 export function loadUws(): UwsPackage {

@@ -46,7 +46,6 @@ export class Requests<S> {
 
   /** `context` is null where the package found that the request can be no upgrade. */
   answer(response: UwsResponse, request: UwsRequest, context: UwsContext | null): void {
-    // Nothing may be asked of the response before its `onAborted` is set, which the exchange does.
     const head = new RequestHead(request, response);
     const exchange = new Exchange(head, response, this.#over);
     this.open.add(exchange);

@@ -6,7 +6,7 @@ const REASONS = {
   accounts: "accounts need Bun",
   clock: "the test sets the clock of the node",
   inside: "the test looks into the node",
-  parser: "requests that it cannot read get no answer, or one of its own",
+  parser: "the package reads it otherwise, or ends the connection without an answer",
   proxy: "the package skips a header of the PROXY protocol",
   frames: "the package does not look for that",
   packet: "the package forgets what follows an upgrade in its packet",

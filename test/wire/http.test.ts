@@ -152,7 +152,8 @@ describe("a request whose end is ambiguous is refused, and nothing behind it is 
   test("a chunk longer than 32 bits can say takes what follows as its data, until the body is too large", async () => {
     peer.writeRaw(`${head}Transfer-Encoding: chunked\r\n\r\n100000005\r\nhello\r\n0\r\n\r\n${FOLLOW_UP}`);
     await expectServed(bystander);
-    expect(peer.responses()).toEqual([]);
+    // uWebSockets.js takes no such chunk at all.
+    if (!IS_UWS) expect(peer.responses()).toEqual([]);
     peer.writeRaw("b".repeat(65_536));
     await peer.ended();
     expect(peer.responses().map(({ status }) => status)).toEqual([IS_UWS ? 400 : 413]);
@@ -163,9 +164,9 @@ test("a frame behind a refused handshake never reaches the application", async (
   const frame = encodeFrame({ opcode: OPCODE.text, payload: "smuggled" });
   peer.writeRaw(Buffer.concat([Buffer.from(upgradeRequest({ path: "/refuse" })), frame]));
   await peer.ended();
-  // A frame is no HTTP: Bun says so behind the refusal, before it closes.
+  // A frame is no HTTP: Bun says so behind the refusal, before it closes, uWebSockets.js instead of it.
   const [refusal, ...others] = peer.responses().map(({ status }) => status);
-  expect(refusal).toBe(401);
+  expect(refusal).toBe(IS_UWS ? 505 : 401);
   for (const status of others) expect(status).toBe(400);
   expect((await server.state()).received).toBe(0);
 });
