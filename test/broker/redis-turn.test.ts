@@ -4,7 +4,7 @@ import { RedisBroker } from "../../src/broker/redis.ts";
 import { redisAddresses } from "../../src/broker/redis/address.ts";
 import { RedisLink } from "../../src/broker/redis/link.ts";
 import { systemClock } from "../../src/observe/clock.ts";
-import { outcome } from "../auth/tokens.ts";
+import { outcome, until } from "../auth/tokens.ts";
 import { REDIS, TestRedis } from "../support/redis.ts";
 import { age } from "../support/redis-age.ts";
 
@@ -39,9 +39,11 @@ describe.skipIf(REDIS.path === null)(`messages of one turn${REDIS.skipReason}`, 
     return broker.publish({ topic, body, identity: { userId: "ada", messageId, payload: text } }, keeps);
   }
 
-  async function scripts(): Promise<number> {
+  const scripts = (): Promise<number> => callsOf("evalsha");
+
+  async function callsOf(command: string): Promise<number> {
     const info = String(await redis.command("INFO", "commandstats"));
-    return Number(/^cmdstat_evalsha:calls=(\d+)/m.exec(info)?.[1] ?? 0);
+    return Number(new RegExp(`^cmdstat_${command}:calls=(\\d+)`, "m").exec(info)?.[1] ?? 0);
   }
 
   test("are few scripts, and each gets its own place in the order in which they were sent", async () => {
@@ -97,5 +99,26 @@ describe.skipIf(REDIS.path === null)(`messages of one turn${REDIS.skipReason}`, 
     await redis.command("SCRIPT", "FLUSH");
     const positions = await Promise.all([1, 2, 3].map((n) => publish("room:a", `m${n}`)));
     expect(positions.map(({ offset }) => offset)).toEqual([2, 3, 4]);
+  });
+
+  test("go to a Redis that has just started as a script that it knows, so that none overtakes another", async () => {
+    await redis.kill();
+    await until(() => !link.isUp);
+    await redis.start();
+    await until(() => link.isUp);
+    const positions = await Promise.all([1, 2, 3].map((n) => publish("room:a", `m${n}`)));
+    expect(positions.map(({ offset }) => offset)).toEqual([1, 2, 3]);
+    expect(await callsOf("eval")).toBe(0);
+  });
+
+  test("go to a Redis that lets nobody load scripts", async () => {
+    await redis.command("ACL", "SETUSER", "default", "-script|load");
+    await redis.command("SCRIPT", "FLUSH");
+    const { reconnects } = link;
+    await redis.command("CLIENT", "KILL", "TYPE", "normal");
+    await until(() => link.reconnects > reconnects);
+    const positions = await Promise.all([1, 2, 3].map((n) => publish("room:a", `m${n}`)));
+    expect(positions.map(({ offset }) => offset)).toEqual([1, 2, 3]);
+    await redis.command("ACL", "SETUSER", "default", "+script|load");
   });
 });

@@ -29,6 +29,7 @@ export interface Server {
 }
 
 type Listener = (message: string) => void;
+type Taught = Pick<Script<never, never>, "source">;
 
 /**
  * What a node has to one Redis: a connection for commands and one that is subscribed to the bus. It is up while both work, which the bus shows by
@@ -45,6 +46,7 @@ export class RedisLink {
   readonly #watch: MasterWatch;
   readonly #channels = new Map<string, Listener>();
   readonly #onUp: (() => void)[] = [];
+  readonly #taught: Taught[] = [];
   readonly #probeChannel: string;
   #server: Server | null = null;
   #isUp = false;
@@ -127,6 +129,14 @@ export class RedisLink {
     this.#onUp.push(run);
   }
 
+  /**
+   * Loads a script on each new connection, before any command. One that is sent whole only when Redis does not know it is behind what was sent
+   * meanwhile, if another node has made it known in between. To be called before `start`.
+   */
+  teach(script: Taught): void {
+    this.#taught.push(script);
+  }
+
   /** Rejects UNAVAILABLE when there is no answer, or with the library's error when Redis refuses (`isRefusal`). */
   command(args: readonly string[]): Promise<unknown> {
     return this.#commands.command(args).catch((error: unknown) => this.#fail(error));
@@ -168,6 +178,12 @@ export class RedisLink {
     const info = v.parse(v.string(), await client.sendCommand(["INFO"]));
     const field = (name: string): string => new RegExp(`^${name}:(.*?)\\r?$`, "m").exec(info)?.[1] ?? "";
     if (field("role") !== "master") throw new Error("not a master");
+    for (const { source } of this.#taught) {
+      // Who may not load scripts can still send them whole.
+      await client.sendCommand(["SCRIPT", "LOAD", source]).catch((error: unknown) => {
+        if (!isRefusal(error)) throw error;
+      });
+    }
     this.#server = { runId: field("run_id"), evictionPolicy: field("maxmemory_policy") };
   }
 

@@ -50,6 +50,7 @@ export class PublishQueue {
   constructor(link: RedisLink, script: PublishScript) {
     this.#link = link;
     this.#script = script;
+    link.teach(script);
   }
 
   /** Rejects MESSAGE_ID_REUSED, PUBLISH_FAILED. */
