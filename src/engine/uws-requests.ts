@@ -81,12 +81,27 @@ export class Requests<S> {
 
   #settle(exchange: Exchange, context: UwsContext, answer: Accept<S> | Refuse): void {
     if (!("session" in answer)) return refuse(exchange, answer);
-    const { session, subprotocol } = answer;
     const headers = Object.entries(answer.headers ?? {});
-    const isSendable = !headers.some(([, value]) => UNSENDABLE.test(value));
-    if (exchange.isOver || !isSendable) {
-      this.#handler.abandoned(session);
-      if (!isSendable) throw new TypeError("a header of the upgrade cannot be sent");
+    if (headers.some(([, value]) => UNSENDABLE.test(value))) {
+      this.#handler.abandoned(answer.session);
+      throw new TypeError("a header of the upgrade cannot be sent");
+    }
+    // Frames in the packet of the handshake would be lost without a word: in a later turn the package has taken them for HTTP, and ended the connection.
+    setImmediate(() => this.#open(exchange, context, answer, headers));
+  }
+
+  #open(
+    exchange: Exchange,
+    context: UwsContext,
+    { session, subprotocol }: Accept<S>,
+    headers: readonly (readonly [string, string])[],
+  ): void {
+    if (exchange.isOver) {
+      try {
+        this.#handler.abandoned(session);
+      } catch (error) {
+        this.#internalError(exchange, error);
+      }
       return;
     }
     const key = exchange.head.header("sec-websocket-key") ?? "";

@@ -16,7 +16,7 @@ describe.skipIf(engineUws.nodePath === null)(`uWebSockets.js${engineUws.skipReas
     answersPipelined: false,
     skip: [
       {
-        reason: "the package forgets what follows an upgrade in its packet",
+        reason: "the package reads what follows an upgrade in its packet as HTTP",
         tests: ["that is answered at once loses no frame of its own packet"],
       },
       {
