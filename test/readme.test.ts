@@ -16,7 +16,9 @@ import { program } from "./support/programs.ts";
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const README = readFileSync(`${ROOT}README.md`, "utf8");
 /** Shells, curl and clients have to start, on a machine that may be busy. */
-const TIMEOUT_MS = 20_000;
+/** Each terminal starts npx, which takes seconds where the machine is busy. */
+const TIMEOUT_MS = 90_000;
+const FRAME_TIMEOUT_MS = 40_000;
 const curl = program("curl", "curl");
 
 /** The fenced blocks whose first line is ```` ```info ````, in their order. */
@@ -55,7 +57,7 @@ class Printed {
 
   /** The next frame of that type; those before it are passed over. */
   async frame(type: string): Promise<Frame> {
-    const deadline = AbortSignal.timeout(TIMEOUT_MS);
+    const deadline = AbortSignal.timeout(FRAME_TIMEOUT_MS);
     for (;;) {
       const frame = this.#frames.shift();
       if (frame?.["type"] === type) return frame;
