@@ -6,6 +6,11 @@ import { SETTINGS, type Setting } from "./settings.ts";
 
 export type ReadFile = (path: string) => string;
 
+/** Throws for what is no TOML. */
+export type ReadToml = (text: string) => object;
+
+export const ownToml: ReadToml = (text) => Bun.TOML.parse(text);
+
 /** Settings by the names that the environment has for them; what it has no name for, as it is written in the file. */
 export type FileSettings = ReadonlyMap<string, unknown>;
 
@@ -14,7 +19,12 @@ const FILE_ONLY: ReadonlySet<string> = new Set(ACCESS_KEYS);
 const MAX_FILE_CHARACTERS = 65_536;
 
 /** The file's keys in the upper case of the environment, so that both are read alike. */
-export function readSettingsFile(path: string | undefined, readFile: ReadFile, problems: Problem[]): FileSettings {
+export function readSettingsFile(
+  path: string | undefined,
+  readFile: ReadFile,
+  readToml: ReadToml,
+  problems: Problem[],
+): FileSettings {
   const settings = new Map<string, unknown>();
   if (path === undefined || path === "") return settings; // an empty path is complained about as a value
   const name = "TAUTLINE_CONFIG";
@@ -23,7 +33,7 @@ export function readSettingsFile(path: string | undefined, readFile: ReadFile, p
     problems.push({ name, problem: text.problem });
     return settings;
   }
-  const parsed = parseToml(text.value);
+  const parsed = parseToml(text.value, readToml);
   if ("problem" in parsed) {
     problems.push({ name, problem: parsed.problem });
     return settings;
@@ -57,18 +67,17 @@ export function printable(key: string): string {
 type Result<T> = { readonly value: T } | { readonly problem: string };
 
 /** The parser's own message may quote the file, which may hold a secret: only the place of the mistake is passed on. */
-function parseToml(text: string): Result<object> {
-  if (typeof Bun === "undefined") return { problem: "needs Bun: this runtime has no reader for TOML" };
-  const value = tomlOf(text);
+function parseToml(text: string, readToml: ReadToml): Result<object> {
+  const value = tomlOf(text, readToml);
   if (value !== null) return { value };
   const lines = text.split("\n");
-  const goodLines = lines.findLastIndex((_, count) => tomlOf(lines.slice(0, count).join("\n")) !== null);
+  const goodLines = lines.findLastIndex((_, count) => tomlOf(lines.slice(0, count).join("\n"), readToml) !== null);
   return { problem: `is not valid TOML after line ${goodLines}` };
 }
 
-function tomlOf(text: string): object | null {
+function tomlOf(text: string, readToml: ReadToml): object | null {
   try {
-    return Bun.TOML.parse(text);
+    return readToml(text);
   } catch {
     return null;
   }

@@ -2,7 +2,16 @@ import * as v from "valibot";
 
 import type { AccessOptions } from "./access.ts";
 import { ACCESS_KEYS, type AccessTables, accessOf } from "./access-settings.ts";
-import { type FileSettings, namesOf, printable, readBounded, type ReadFile, readSettingsFile } from "./config-file.ts";
+import {
+  type FileSettings,
+  namesOf,
+  ownToml,
+  printable,
+  readBounded,
+  type ReadFile,
+  readSettingsFile,
+  type ReadToml,
+} from "./config-file.ts";
 import { RULES } from "./contradictions.ts";
 import { databasePath, SETTINGS, Settings, type Setting, type SettingKey } from "./settings.ts";
 
@@ -10,6 +19,8 @@ import { databasePath, SETTINGS, Settings, type Setting, type SettingKey } from 
  * The configuration: read once at the start from the environment and a TOML file, checked as a whole, frozen. The environment
  * comes in as an argument; nothing else reads it.
  */
+
+export type { ReadToml };
 
 type SettingValues = v.InferOutput<typeof Settings>;
 
@@ -63,9 +74,9 @@ export const EXIT_CONFIG = 78;
  * Reads, checks and completes the configuration. The environment beats the file. `readFile` returns a file's text or throws.
  * Throws `ConfigError` with every problem; `warnings` are for people and hold no secret either.
  */
-export function loadConfig(env: Environment, readFile: ReadFile): Loaded {
+export function loadConfig(env: Environment, readFile: ReadFile, readToml: ReadToml = ownToml): Loaded {
   const problems: Problem[] = [];
-  return load(env, readSettingsFile(env["TAUTLINE_CONFIG"], readFile, problems), readFile, problems);
+  return load(env, readSettingsFile(env["TAUTLINE_CONFIG"], readFile, readToml, problems), readFile, problems);
 }
 
 /** Settings by the names of `Config`, as an application gives them; a value may also be what the environment would say. */
@@ -154,7 +165,15 @@ function load(env: Environment, file: FileSettings, readFile: ReadFile, problems
     else problems.push({ name: rule.name, problem: rule.text });
   }
   if (problems.length > 0) throw new ConfigError(problems);
-  return { config, warnings };
+  return { config: forRuntime(config, warnings), warnings };
+}
+
+const NO_ACCOUNTS = "ACCOUNTS is off: accounts need Bun, so there is no /api/login and no /api/register";
+
+function forRuntime(config: Config, warnings: string[]): Config {
+  if (typeof Bun !== "undefined" || config.accounts === "off") return config;
+  warnings.push(NO_ACCOUNTS);
+  return Object.freeze({ ...config, accounts: "off" });
 }
 
 function readAccess(file: FileSettings, problems: Problem[], warnings: string[]): AccessOptions {

@@ -1,12 +1,12 @@
 import { readFileSync } from "node:fs";
-import { ConfigError, EXIT_CONFIG, loadConfig, type Config, type Environment } from "./config.ts";
+import { ConfigError, EXIT_CONFIG, loadConfig, type Config, type Environment, type ReadToml } from "./config.ts";
 import { startNode, type RunningNode } from "./node.ts";
 
 /** A crashed process may not be able to finish its drain: it gets this much longer than the drain itself. */
 const CRASH_GRACE_MS = 5000;
 
-/** Runs the node until a signal or a crash; the result is the exit status. */
-export async function start(env: Environment): Promise<number> {
+/** Runs the node until a signal or a crash; the result is the exit status. `readToml` is for a runtime without a reader of its own. */
+export async function start(env: Environment, readToml?: ReadToml): Promise<number> {
   const ending = Promise.withResolvers<number>();
   // A disk that is full, or a reader that has gone, must not end a node for the sake of its start line.
   for (const output of [process.stdout, process.stderr]) output.on("error", () => {});
@@ -15,7 +15,7 @@ export async function start(env: Environment): Promise<number> {
   let config: Config | null = null;
   let node: RunningNode;
   try {
-    const loaded = loadConfig(env, (path) => readFileSync(path, "utf8"));
+    const loaded = loadConfig(env, (path) => readFileSync(path, "utf8"), readToml);
     config = loaded.config;
     for (const warning of loaded.warnings) process.stderr.write(`tautline: warning: ${warning}\n`);
     node = await startNode(config);

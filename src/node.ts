@@ -6,7 +6,7 @@ import { findCredential } from "./auth/sources.ts";
 import { OneTimeTickets } from "./auth/tickets.ts";
 import { type Config, configured } from "./config.ts";
 import { authenticatorOf, openStore } from "./credentials.ts";
-import { createBunEngine } from "./engine/bun.ts";
+import { createEngine } from "./engine/create-engine.ts";
 import type { Engine } from "./engine/engine.ts";
 import { handlerOf } from "./engine-handler.ts";
 import { Addresses } from "./hub/address.ts";
@@ -121,7 +121,7 @@ export async function startNode(config: Config, parts: NodeParts = {}): Promise<
       ),
   });
   bindState(() => stateOf({ hub, authenticator, handshakes, api, addresses, hook, tickets: sharing.tickets }));
-  const engine: Engine = createBunEngine(
+  const engine: Engine = createEngine(
     {
       host: config.host,
       port: config.port,

@@ -130,7 +130,7 @@ describe("health", () => {
     const node = await TestNode.start();
     const settings = { ...env, PORT: String(node.port) };
     expect(await tautline(["health"], settings)).toMatchObject({ status: 0, err: "" });
-    await node.running.drain();
+    await node.drain();
     expect(await tautline(["health"], settings)).toMatchObject({ status: 0, err: "" });
     await node.stop();
     expect(await tautline(["health"], settings)).toMatchObject({ status: 1, out: "" });

@@ -52,12 +52,17 @@ export interface Server {
 
 let started = 0;
 
+/** A script, with what collects its garbage when it is told to. */
+export function onBun(script: string): readonly string[] {
+  return [process.execPath, "--preload", COLLECT, script];
+}
+
 /** The output goes to a file, as a service's does: a pipe would cost this process the CPU that is being measured. */
-export async function startServer(script: string, env: Readonly<Record<string, string>>): Promise<Server> {
+export async function startServer(command: readonly string[], env: Readonly<Record<string, string>>): Promise<Server> {
   const log = Bun.file(join(scratch, `${++started}.log`));
   const errors = Bun.file(join(scratch, `${started}.err`));
   const startMs = performance.now();
-  const child = Bun.spawn(pinned(0, [process.execPath, "--preload", COLLECT, script]), {
+  const child = Bun.spawn(pinned(0, command), {
     env: { PATH: process.env["PATH"] ?? "", ...env },
     stdin: "ignore",
     stdout: log,
@@ -73,7 +78,7 @@ export async function startServer(script: string, env: Readonly<Record<string, s
     }
     if (child.exitCode !== null || readyMs > START_DEADLINE_MS) {
       await kill(child);
-      throw new Error(`${script} did not start:\n${(await errors.text()) || (await log.text())}`);
+      throw new Error(`${command.at(-1)} did not start:\n${(await errors.text()) || (await log.text())}`);
     }
     await Bun.sleep(POLL_MS);
   }

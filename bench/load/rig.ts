@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { Generator, scratch, startServer, type Server } from "./children.ts";
 import type { DialectName } from "./dialect.ts";
+import { type BenchEngine, BUN } from "./engine.ts";
 import type { OpenOrder, OpenReport } from "./orders.ts";
 import { Probe } from "./probe.ts";
 import { Scrape } from "./scrape.ts";
@@ -89,15 +90,16 @@ export class Rig {
   readonly plan: Plan;
   /** The rig against itself: both sides are the bare server, so every ratio must be 1. */
   readonly isSelfCheck: boolean;
-  readonly #root = join(import.meta.dir, "..", "..");
+  readonly #engine: BenchEngine;
   readonly #secret = randomBytes(32).toString("hex");
   readonly #metricsToken = randomBytes(32).toString("hex");
   readonly #issuedAtS = Math.floor(Date.now() / 1000);
   #samples: Samples | null = null;
   #started = 0;
 
-  constructor(plan: Plan, isSelfCheck: boolean) {
+  constructor(plan: Plan, isSelfCheck: boolean, engine: BenchEngine = BUN) {
     this.plan = plan;
+    this.#engine = engine;
     this.isSelfCheck = isSelfCheck;
   }
 
@@ -109,7 +111,8 @@ export class Rig {
   async startSubject(settings: Readonly<Record<string, string>> = {}): Promise<Server> {
     if (this.isSelfCheck) return this.#startBare("bare");
     const serial = ++this.#started;
-    return startServer(join(this.#root, "src", "main.ts"), {
+    return startServer(this.#engine.subject, {
+      ...this.#engine.env,
       ...RAISED,
       NODE_ENV: "production",
       HOST: "127.0.0.1",
@@ -185,7 +188,8 @@ export class Rig {
 
   async #startBare(dialect: "bare" | "bare-greeting"): Promise<Server> {
     const samples = await this.samples();
-    return startServer(join(this.#root, "bench", "bare.ts"), {
+    return startServer(this.#engine.bare, {
+      ...this.#engine.env,
       BARE_BROADCAST: samples.broadcast,
       BARE_ACKNOWLEDGEMENT: samples.acknowledgement,
       BARE_GREETING: dialect === "bare" ? "" : samples.connected,

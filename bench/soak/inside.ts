@@ -3,6 +3,7 @@
  * after a day has ended within a second.
  */
 import { heapStats } from "bun:jsc";
+import { readFileSync } from "node:fs";
 import * as v from "valibot";
 
 const Order = v.variant("do", [
@@ -45,13 +46,20 @@ async function shrink(): Promise<void> {
 function measure(): object {
   const { heapSize, objectCount, objectTypeCounts, protectedObjectTypeCounts } = heapStats();
   return {
-    residentBytes: process.memoryUsage.rss(),
+    ...residentMemory(),
     heapBytes: heapSize,
     objects: objectCount,
     // A timer that has not fired yet is protected from the collector.
     timers: protectedObjectTypeCounts["Timeout"] ?? 0,
     types: objectTypeCounts,
   };
+}
+
+/** All of it, and without the pages of files: those are the program itself, and the kernel's to take back. */
+function residentMemory(): { residentBytes: number; anonymousBytes: number } {
+  const status = readFileSync("/proc/self/status", "utf8");
+  const read = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, "m").exec(status)?.[1]) * 1_024;
+  return { residentBytes: read("VmRSS"), anonymousBytes: read("RssAnon") };
 }
 
 /** Numbers of so many bytes altogether. */

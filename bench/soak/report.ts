@@ -37,6 +37,7 @@ export function writeSoak(folder: string, result: SoakResult, findings: readonly
     bun: Bun.version_with_sha,
     ...{ plan, findings, visits, unexpected, counters },
     residentBytes: { start: start.residentBytes, end: end.residentBytes },
+    anonymousBytes: { start: start.anonymousBytes, end: end.anonymousBytes },
     heapBytes: { start: start.heapBytes, end: end.heapBytes },
     heapWithCodeBytes: { start: start.heapWithCodeBytes, end: end.heapWithCodeBytes },
     objects: changesOf(start.types, end.types),

@@ -7,6 +7,7 @@ export interface Rest {
   /** With the median of the memory. */
   readonly sample: Sample;
   readonly residentBytes: readonly number[];
+  readonly anonymousBytes: readonly number[];
   readonly heapBytes: readonly number[];
   /** Behind a collection, before compiled code was dropped. For reading: how much is compiled depends on what ran last. */
   readonly heapWithCodeBytes: number;
@@ -62,14 +63,16 @@ export async function restOf(
   const [last] = looks.slice(-1);
   if (last === undefined) throw new Error("nobody has looked");
   const residentBytes = looks.map((look) => look.residentBytes);
+  const anonymousBytes = looks.map((look) => look.anonymousBytes);
   const heapBytes = looks.map((look) => look.heapBytes);
   const sample = {
     ...last,
     residentBytes: median(residentBytes.slice(-COUNTED_LOOKS)),
+    anonymousBytes: median(anonymousBytes.slice(-COUNTED_LOOKS)),
     heapBytes: median(heapBytes.slice(-COUNTED_LOOKS)),
   };
   const { types } = await subject.inside(true);
-  return { sample, residentBytes, heapBytes, heapWithCodeBytes, types };
+  return { sample, residentBytes, anonymousBytes, heapBytes, heapWithCodeBytes, types };
 }
 
 /** Puts the clocks forward and waits until the sweeps are through. The topics that have ended, as far as they are remembered. */

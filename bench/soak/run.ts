@@ -5,9 +5,9 @@ import { soak } from "./soak.ts";
 import { findingsOf } from "./verdict.ts";
 import { tableOf, writeSoak } from "./report.ts";
 
-/** Two cycles of 12,000 visits: from the second on memory is the same behind each, decision 48. */
+/** Two cycles of 30,000 visits: how much the allocator keeps follows how much was alive at once, which takes minutes to become as much as it does. */
 const WARMUPS = 2;
-const WARMUP_MS = 120_000;
+const WARMUP_MS = 300_000;
 /** Many, so that the map of them is as large as it becomes; see `restOf`. */
 const ENDED_TOPICS = 90_000;
 

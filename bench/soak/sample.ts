@@ -3,6 +3,7 @@ import * as v from "valibot";
 /** What the node tells of itself through `inside.ts`. */
 export const Inside = v.object({
   residentBytes: v.number(),
+  anonymousBytes: v.number(),
   heapBytes: v.number(),
   objects: v.number(),
   timers: v.number(),

@@ -1,13 +1,8 @@
 import type { BunSocket } from "./bun-socket.ts";
 import type { Accept, Handshake, Peer, Refuse } from "./engine.ts";
+import { REQUEST_TIMEOUT_S } from "./request-timeout.ts";
 
 /** Between Bun's Request and Response and the engine contract. */
-
-/**
- * A budget for reading a whole request and answering it: body bytes do not extend it, and without one a slow second request
- * on a connection is never ended.
- */
-export const REQUEST_TIMEOUT_S = 20;
 
 /** Bun echoes the first subprotocol offered unless the header is set; the empty string sends none. */
 const NO_SUBPROTOCOL = { "Sec-WebSocket-Protocol": "" };

@@ -1,18 +1,13 @@
 import { CLOSES, ERRORS } from "../protocol/codes.ts";
-import { acceptHeaders, refused, REQUEST_TIMEOUT_S, RequestHandshake, RequestPeer, withHost } from "./bun-request.ts";
+import { acceptHeaders, refused, RequestHandshake, RequestPeer, withHost } from "./bun-request.ts";
 import { BunSocket } from "./bun-socket.ts";
 import type { Accept, Address, Engine, EngineOptions, Frame, Handler, Refuse } from "./engine.ts";
+import { listenFailure, urlHost } from "./listen-failure.ts";
+import { REQUEST_TIMEOUT_S } from "./request-timeout.ts";
 import { removeStaleSocket } from "./unix-socket.ts";
 import { isWellFormedHost, listsToken, refusalOf } from "./upgrade-check.ts";
 
 type BunServer<S> = Bun.Server<BunSocket<S>>;
-
-const LISTEN_FAILURES: Readonly<Record<string, string>> = {
-  EADDRINUSE: "the address is in use",
-  EADDRNOTAVAIL: "this machine does not have that address",
-  EACCES: "no permission",
-  ENOENT: "no such directory",
-};
 
 /**
  * The engine on Bun.serve, which is uWebSockets compiled into Bun. `listen` rejects with an `Error` that names the address; a Unix
@@ -221,14 +216,4 @@ class BunEngine<S> implements Engine {
     this.#handler.failed(error);
     return refused({ status: ERRORS.INTERNAL.status, headers: {}, body: ERRORS.INTERNAL.text });
   }
-}
-
-function listenFailure(error: unknown): string {
-  if (!(error instanceof Error)) return "unknown";
-  const code = "code" in error && typeof error.code === "string" ? error.code : "";
-  return LISTEN_FAILURES[code] ?? error.message;
-}
-
-function urlHost(host: string): string {
-  return host.includes(":") ? `[${host}]` : host;
 }

@@ -1,11 +1,32 @@
 import type { WireUser } from "../protocol/server-frames.ts";
 
-/** Bits of a hash that a cursor of 15 digits holds. */
-const CURSOR_BITS = 49n;
+/** Bits of a hash that a cursor of 15 digits holds: of one half of the hash, and of the other. */
+const LOW_BITS = 32;
+const HIGH_BITS = 17;
 
-/** A user's place in the list of a topic that several nodes have users in: the same on each of them, from 1 on. */
+/**
+ * A user's place in the list of a topic that several nodes have users in, from 1 on: the same on each of them, whatever runs it. A hash of two
+ * halves (cyrb53), since every runtime multiplies 32 bits fast.
+ */
 function placeOf(id: string): number {
-  return Number(Bun.hash.xxHash64(id) >> (64n - CURSOR_BITS)) + 1;
+  let high = 0xdeadbeef;
+  let low = 0x41c6ce57;
+  for (let i = 0; i < id.length; i++) {
+    const unit = id.charCodeAt(i);
+    high = Math.imul(high ^ unit, 2_654_435_761);
+    low = Math.imul(low ^ unit, 1_597_334_677);
+  }
+  const mixedHigh = mix(high) ^ mixLast(low);
+  const mixedLow = mix(low) ^ mixLast(high);
+  return (mixedHigh >>> (32 - HIGH_BITS)) * 2 ** LOW_BITS + (mixedLow >>> 0) + 1;
+}
+
+function mix(half: number): number {
+  return Math.imul(half ^ (half >>> 16), 2_246_822_507);
+}
+
+function mixLast(half: number): number {
+  return Math.imul(half ^ (half >>> 13), 3_266_489_909);
 }
 
 /**

@@ -6,6 +6,9 @@ const TURN_MS = 2;
 /** Descriptors that are freed are taken again by whoever waits: it is over when one was free for so long. */
 const CALM_MS = 1_000;
 
+/** Nobody wakes who waits on it. */
+const NEVER_WOKEN = new Int32Array(new SharedArrayBuffer(4));
+
 /**
  * Watches for the moment in which no file descriptor is left, and keeps the event loop calm until there is one again. Connections that
  * the kernel has taken and the process cannot accept leave the listener readable, and uSockets asks it again in every turn of the
@@ -40,7 +43,7 @@ export class DescriptorWatch {
     if (!this.#hasFree()) this.#busyMs = nowMs;
     this.isExhausted = nowMs - this.#busyMs < CALM_MS;
     if (!this.isExhausted) return;
-    Bun.sleepSync(TURN_MS);
+    Atomics.wait(NEVER_WOKEN, 0, 0, TURN_MS);
     setImmediate(this.#turn);
   };
 }

@@ -244,7 +244,7 @@ async function conversation(node: TestNode): Promise<Map<string, JsonObject[]>> 
   node.running.hub.lose("room:r", { offset: 90, epoch: "another" });
   await next(ada, "gap");
   await tell(bob, { type: "leave_room", roomSlug: "r" }, "room_left");
-  const drained = node.running.drain();
+  const drained = node.drain();
   await next(ada, "server_draining");
   await drained;
   return seen;

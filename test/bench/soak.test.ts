@@ -28,7 +28,7 @@ test("a node that keeps something of every visit has failed, by its heap", async
 }, 300_000);
 
 const SAMPLE: Sample = {
-  ...{ atMs: 0, residentBytes: 100, heapBytes: 10, objects: 1_000, timers: 2, descriptors: 13 },
+  ...{ atMs: 0, residentBytes: 100, anonymousBytes: 60, heapBytes: 10, objects: 1_000, timers: 2, descriptors: 13 },
   ...{ connections: 0, users: 0, topics: 0, memberships: 0, lostLines: 0 },
   entries: { message_ids: 0, ended_topics: 95_000 },
 };
@@ -37,6 +37,7 @@ function resultOf(end: Partial<Sample>, more: Partial<SoakResult> = {}): SoakRes
   const rest = (sample: Sample): Rest => ({
     sample,
     residentBytes: [],
+    anonymousBytes: [],
     heapBytes: [],
     heapWithCodeBytes: 0,
     types: {},
@@ -62,6 +63,7 @@ test("a soak that ends as it began, or with less, has nothing to complain of", (
 
 test.each<[string, Partial<Sample>]>([
   ["residentBytes", { residentBytes: 111 }],
+  ["anonymousBytes", { anonymousBytes: 67 }],
   ["heapBytes", { heapBytes: 12 }],
   ["connections", { connections: 1 }],
   ["descriptors", { descriptors: 14 }],
@@ -78,6 +80,7 @@ test("half an hour that leaves 50 bytes of each of 100 visits a second on a heap
   const start: Rest = {
     sample: { ...SAMPLE, heapBytes },
     residentBytes: [],
+    anonymousBytes: [],
     heapBytes: [],
     heapWithCodeBytes: 0,
     types: {},

@@ -27,7 +27,7 @@ function scripts(): { readonly name: string; readonly code: string }[] {
     .map((path) => ({ name: path, code: packed.read(path) }));
 }
 
-test("the package has the client with its types, the sources of the node, the docs, and nothing else", () => {
+test("the package has the client with its types, the node for Node, the sources of the node, the docs, and nothing else", () => {
   const folders = new Set(
     packed.files.map((path) =>
       path
@@ -36,7 +36,15 @@ test("the package has the client with its types, the sources of the node, the do
         .join("/"),
     ),
   );
-  expect([...folders].toSorted()).toEqual(["LICENSE", "README.md", "dist/client", "docs", "package.json", "src"]);
+  expect([...folders].toSorted()).toEqual([
+    "LICENSE",
+    "README.md",
+    "dist/client",
+    "dist/node",
+    "docs",
+    "package.json",
+    "src",
+  ]);
   const { types, default: script } = manifest.exports["./client"];
   for (const path of [types, script]) expect(packed.has(path)).toBe(true);
   expect(packed.files.filter((path) => /\.(?:tgz|log|env|db)$|(?:^|\/)node_modules\/|\.test\./.test(path))).toEqual([]);

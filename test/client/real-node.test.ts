@@ -168,7 +168,7 @@ describe("a node that is replaced", () => {
     room.on("joined", ({ recovered }) => told.push(recovered));
     room.on("gap", () => told.push("gap"));
     ada.on("status", (status) => states.push(status));
-    await first.running.drain();
+    await first.drain();
     await first.stop();
     await until(() => ada.status.state === "waiting");
     const meanwhile = room.send("meanwhile");

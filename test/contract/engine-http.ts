@@ -7,11 +7,11 @@ import { expectServed } from "../support/bystander.ts";
 import { upgradeRequest } from "../support/http.ts";
 import { RawPeer } from "../support/peer.ts";
 import { ask } from "./engine-client.ts";
-import { FOLLOW_UP, HOSTILE_HOSTS, OPTIONS, type EngineSuite } from "./engine-suite.ts";
+import { HOSTILE_HOSTS, OPTIONS, type EngineSuite } from "./engine-suite.ts";
 
 /** Other HTTP requests, and the listener itself. */
 
-export function httpPromises({ promise, serve, connect, open, start, adopt }: EngineSuite): void {
+export function httpPromises({ promise, serve, connect, open, start, adopt, refusedBeforeAnother }: EngineSuite): void {
   describe("other HTTP requests", () => {
     promise("reach the application with their peer's address, and leave the connection open", async () => {
       const port = await serve();
@@ -87,12 +87,10 @@ export function httpPromises({ promise, serve, connect, open, start, adopt }: En
     );
 
     promise("that offer an upgrade to something else are answered, and closed", async () => {
-      const peer = await connect(await serve());
-      peer.writeRaw(upgradeRequest({ upgrade: "websocketx" }) + FOLLOW_UP);
-      await peer.ended();
-      expect(peer.responses()).toHaveLength(1);
-      expect(peer.responses()[0]?.status).not.toBe(101);
-      expect(peer.responses()[0]?.headers.get("connection")).toEqual(["close"]);
+      const responses = await refusedBeforeAnother(await serve(), upgradeRequest({ upgrade: "websocketx" }));
+      expect(responses).toHaveLength(1);
+      expect(responses[0]?.status).not.toBe(101);
+      expect(responses[0]?.headers.get("connection")).toEqual(["close"]);
     });
   });
 

@@ -1,6 +1,6 @@
-import { test } from "bun:test";
+import { expect, test } from "bun:test";
 import type { EngineOptions } from "../../src/engine/engine.ts";
-import { RawPeer } from "../support/peer.ts";
+import { type HttpResponse, RawPeer } from "../support/peer.ts";
 import type { RunningEngine } from "./engine-server.ts";
 
 /** What the parts of the engine suite share: the engine under test, and the servers and peers of the test that runs. */
@@ -9,6 +9,8 @@ export interface EngineUnderTest {
   readonly name: string;
   /** Starts the server of `engine-server.ts` on the engine, in this process or in another. */
   readonly start: (options: EngineOptions) => Promise<RunningEngine>;
+  /** Whether a request is answered although another stands behind it in the same packet; otherwise both only see their connection end. */
+  readonly answersPipelined: boolean;
   /** Titles of promises that the engine cannot keep, each with its reason. */
   readonly skip: readonly { readonly reason: string; readonly tests: readonly string[] }[];
 }
@@ -26,7 +28,7 @@ export const OPTIONS: EngineOptions = {
 const ANY_FRAMES = { conforms: false };
 
 /** A request that must not be answered when it stands behind a refused one. */
-export const FOLLOW_UP = "GET /second HTTP/1.1\r\nHost: localhost\r\n\r\n";
+const FOLLOW_UP = "GET /second HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 export const HOSTILE_HOSTS = [
   "",
@@ -87,6 +89,20 @@ export class EngineSuite {
     const peer = await RawPeer.open(port, { path: `/?name=${name}${more}` }, ANY_FRAMES);
     this.#peers.push(peer);
     return peer;
+  };
+
+  /** Writes a request that ends its connection, with another behind it, and waits for that end: the answers. */
+  refusedBeforeAnother = async (port: number, request: string): Promise<readonly HttpResponse[]> => {
+    const peer = await this.connect(port);
+    peer.writeRaw(request + FOLLOW_UP);
+    await peer.ended();
+    if (this.#engine.answersPipelined) return peer.responses();
+    expect(peer.responses()).toEqual([]);
+    const patient = await this.connect(port);
+    await patient.request(request);
+    patient.writeRaw(FOLLOW_UP);
+    await patient.ended();
+    return patient.responses();
   };
 
   cleanUp = async (): Promise<void> => {

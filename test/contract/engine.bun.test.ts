@@ -5,5 +5,6 @@ import { startContractServer } from "./engine-server.ts";
 engineContract({
   name: "Bun",
   start: (options) => startContractServer(createBunEngine, options),
+  answersPipelined: true,
   skip: [],
 });

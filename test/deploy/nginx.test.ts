@@ -94,7 +94,7 @@ describe.skipIf(nginxSkipReason !== "")(`nginx${nginxSkipReason}`, () => {
 
   test("leaves the close code 1012 of a drain its reason, and the refusals during it theirs", async () => {
     const ada = await nginx.member("ada", ROOM);
-    const drained = node.running.drain();
+    const drained = node.drain();
     await ada.jsonOfType("server_draining");
     const { code, reason } = await ada.closed();
     expect(code).toBe(1012);

@@ -6,6 +6,7 @@ import { ConfigError } from "../../src/config.ts";
 import { expectUndisturbed } from "../support/bystander.ts";
 import { TestNode } from "../support/node.ts";
 import { oneNode } from "../support/one-node.ts";
+import { onBunSuite } from "../support/on-bun.ts";
 
 /** An audit log that cannot be written: the node serves on, counts what is lost, and says so wherever somebody looks. */
 
@@ -92,7 +93,7 @@ describe("a node whose audit log is a pipe", () => {
   );
 });
 
-describe("a node does not start without the audit log that it was told to write", () => {
+onBunSuite("inside")("a node does not start without the audit log that it was told to write", () => {
   test.each([
     ["in a folder that is not there", "missing/audit.log", "ENOENT"],
     ["that is a folder", "", "EISDIR"],

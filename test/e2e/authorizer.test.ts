@@ -5,6 +5,7 @@ import { Embedded } from "../support/embedded.ts";
 import { allow, deny, type HookAnswer, HookServer, stall } from "../support/hook-server.ts";
 import { answer, inbox, typesOf } from "../support/inbox.ts";
 import { SECRET, TestNode, token } from "../support/node.ts";
+import { onBun } from "../support/on-bun.ts";
 
 /** A node whose backend decides, over a real hook. */
 
@@ -75,7 +76,7 @@ test.each([
   for (const secret of ["c4nary", hook.url, "<html>"]) expect(written).not.toContain(secret);
 });
 
-test("a hook that does not answer in two seconds denies", async () => {
+onBun("clock")("a hook that does not answer in two seconds denies", async () => {
   const clock = new FakeClock(Date.now());
   const own = await TestNode.start({ AUTHORIZER_URL: hook.url }, { clock });
   hook.answer = stall;
@@ -102,7 +103,7 @@ test("a node that stops does not wait for the hook", async () => {
   const ada = await node.connect("ada");
   ada.send({ type: "join_room", roomSlug: "r" });
   await until(() => hook.asked.length === 1);
-  await node.running.stop();
+  await node.halt();
   expect(await node.logAfterStop()).not.toContainEqual(expect.objectContaining({ reason: "failed" }));
 });
 

@@ -4,6 +4,7 @@ import { ChunkedRequest } from "../support/chunked-request.ts";
 import { FakeClock } from "../support/clock.ts";
 import { TestNode, token } from "../support/node.ts";
 import { oneNode } from "../support/one-node.ts";
+import { onBun } from "../support/on-bun.ts";
 
 /** The application's backend over real HTTP, with clients on real sockets. */
 
@@ -137,12 +138,12 @@ describe("a stream", () => {
       Object(await json(leaving.http("/api/topics/room:answers/history", { headers }))).offset;
     sender.write("1\n");
     await until(async () => (await offset()) === 1);
-    await leaving.running.drain();
+    await leaving.drain();
     const late = await leaving.http("/api/stream/room:answers", { method: "POST", headers, body: "3\n" });
     expect([late.status, await late.json()]).toMatchObject([503, { code: "DRAINING" }]);
     sender.write("2\n");
     await until(async () => (await offset()) === 2);
-    await leaving.running.stop();
+    await leaving.halt();
     await sender.peer.until("the end", () => (sender.peer.isEnded ? true : undefined));
     await leaving.stop();
   });
@@ -160,28 +161,32 @@ describe("a stream", () => {
   });
 });
 
-test("a stream that is too fast is read no faster than it is published: its sender has to wait", async () => {
-  const clock = new FakeClock(Date.now());
-  const slow = await TestNode.start({ API_KEY, MAX_STREAM_BYTES: String(256 * 1_048_576) }, { clock });
-  const sender = await slow.peer();
-  const head = `POST /api/stream/room:a HTTP/1.1\r\nHost: localhost\r\nX-API-Key: ${API_KEY}\r\n`;
-  sender.writeRaw(`${head}Content-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n`);
-  const line = Buffer.from(`ea60\r\n${"1\n".padStart(60_000)}\r\n`);
-  sender.writeRaw(Buffer.concat(Array.from({ length: 1_500 }, () => line)));
-  const headers = { "X-API-Key": API_KEY };
-  const offset = async (): Promise<unknown> => {
-    const body: unknown = await (await slow.http("/api/topics/room:a/history?limit=1", { headers })).json();
-    return Reflect.get(Object(body), "offset");
-  };
-  await until(async () => (await offset()) === 200);
-  const unwritten = sender.unwrittenBytes;
-  expect(unwritten).toBeGreaterThan(40_000_000);
-  clock.advance(50);
-  await until(async () => (await offset()) === 210);
-  expect(sender.unwrittenBytes).toBeGreaterThan(40_000_000);
-  sender.destroy();
-  await slow.stop();
-}, 20_000);
+onBun("clock")(
+  "a stream that is too fast is read no faster than it is published: its sender has to wait",
+  async () => {
+    const clock = new FakeClock(Date.now());
+    const slow = await TestNode.start({ API_KEY, MAX_STREAM_BYTES: String(256 * 1_048_576) }, { clock });
+    const sender = await slow.peer();
+    const head = `POST /api/stream/room:a HTTP/1.1\r\nHost: localhost\r\nX-API-Key: ${API_KEY}\r\n`;
+    sender.writeRaw(`${head}Content-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n`);
+    const line = Buffer.from(`ea60\r\n${"1\n".padStart(60_000)}\r\n`);
+    sender.writeRaw(Buffer.concat(Array.from({ length: 1_500 }, () => line)));
+    const headers = { "X-API-Key": API_KEY };
+    const offset = async (): Promise<unknown> => {
+      const body: unknown = await (await slow.http("/api/topics/room:a/history?limit=1", { headers })).json();
+      return Reflect.get(Object(body), "offset");
+    };
+    await until(async () => (await offset()) === 200);
+    const unwritten = sender.unwrittenBytes;
+    expect(unwritten).toBeGreaterThan(40_000_000);
+    clock.advance(50);
+    await until(async () => (await offset()) === 210);
+    expect(sender.unwrittenBytes).toBeGreaterThan(40_000_000);
+    sender.destroy();
+    await slow.stop();
+  },
+  20_000,
+);
 
 test("calls are counted and audited, and neither key nor what was sent is written anywhere", async () => {
   await call("/api/publish", { topic: "room:a", event: "canary-event", data: "canary-data" });

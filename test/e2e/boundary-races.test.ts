@@ -5,6 +5,8 @@ import { BoundaryLedger } from "../support/boundary-ledger.ts";
 import { BoundaryMember } from "../support/boundary-member.ts";
 import { TestNode, token } from "../support/node.ts";
 import { oneNode } from "../support/one-node.ts";
+import { onBun } from "../support/on-bun.ts";
+import { IS_UWS } from "../support/second-engine.ts";
 
 /**
  * Messages that are published in the moment in which members join, leave, break off and come back, over real sockets and in both framings:
@@ -125,7 +127,7 @@ async function raceOn(member: BoundaryMember, publisher: Publisher, random: Rand
   }
 }
 
-oneNode("memory")(
+(IS_UWS ? onBun("inside") : oneNode("memory"))(
   "ten thousand joins while messages are published leave neither gap nor duplicate",
   async () => {
     node = await TestNode.start(SETTINGS);

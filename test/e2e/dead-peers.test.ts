@@ -74,7 +74,10 @@ describe("clients whose machine stands still", () => {
 
     clients.signal("SIGCONT");
     await publish(sender, "mark two");
-    expect(await clients.line("mark two ")).toBe(`mark two seen with 0 holes after ${COUNT} returns`);
+    const [, holes, returns] = /with (\d+) holes after (\d+) returns$/.exec(await clients.line("mark two ")) ?? [];
+    expect(holes).toBe("0");
+    // A node that is overloaded itself turns some of them away at first.
+    expect(Number(returns)).toBeGreaterThanOrEqual(COUNT);
     expect(await others.line("mark two ")).toBe("mark two seen with 0 holes after 0 returns");
   }, 60_000);
 });

@@ -19,7 +19,8 @@ oneNodeSuite("drain")("a drain", () => {
     const pending = await node.upgraded({ path: "/" });
     expect((await node.http("/ready")).status).toBe(200);
 
-    const drained = node.running.drain();
+    await node.beginDrain();
+    const drained = node.drain();
 
     // Not ready, still accepting.
     const notReady = await node.http("/ready");
@@ -63,8 +64,8 @@ oneNodeSuite("drain")("a drain", () => {
   test("joins the one that runs when it is called again", async () => {
     node = await TestNode.start({ DRAIN_MS: "200" });
     for (const user of USERS) await node.connect(user);
-    const first = node.running.drain();
-    const second = node.running.drain();
+    const first = node.drain();
+    const second = node.drain();
     expect(second).toBe(first);
     await second;
     expect((await node.metrics()).get('tautline_closes_total{code="1012"}')).toBe(4);
@@ -72,14 +73,14 @@ oneNodeSuite("drain")("a drain", () => {
 
   test("of a node without connections is over at once, whatever its settings", async () => {
     node = await TestNode.start({ DRAIN_DELAY_MS: "60000", DRAIN_MS: "60000" });
-    await node.running.drain();
+    await node.drain();
     expect((await node.http("/ready")).status).toBe(503);
   });
 
   test("of a node with one connection waits for nobody else", async () => {
     node = await TestNode.start({ DRAIN_MS: "60000" });
     const ada = await node.connect("ada");
-    await node.running.drain();
+    await node.drain();
     expect((await ada.closed()).code).toBe(1012);
   });
 
@@ -87,7 +88,7 @@ oneNodeSuite("drain")("a drain", () => {
     node = await TestNode.start({ DRAIN_MS: "1000" });
     const peers: RawPeer[] = [];
     for (const user of USERS) peers.push(await node.connect(user));
-    const drained = node.running.drain();
+    const drained = node.drain();
     for (const peer of peers) void peer.jsonOfType("server_draining").then(() => peer.close(1000));
     await drained;
     expect((await node.metrics()).get("tautline_connections")).toBe(0);

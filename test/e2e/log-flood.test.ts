@@ -3,6 +3,8 @@ import { expectUndisturbed } from "../support/bystander.ts";
 import { FakeClock } from "../support/clock.ts";
 import { TestNode, token } from "../support/node.ts";
 import { oneNode } from "../support/one-node.ts";
+import { onBun } from "../support/on-bun.ts";
+import { IS_UWS } from "../support/second-engine.ts";
 
 /** A flood of what is refused, within one second: few lines, and every event is in the sum. The second ends when the test says so. */
 
@@ -14,7 +16,7 @@ const OPEN_TICKETS = 20;
 let node: TestNode;
 afterEach(() => node.stop());
 
-oneNode("lines")(
+(IS_UWS ? onBun("clock") : oneNode("lines"))(
   "a thousand bad handshakes within a second leave 200 lines and one sum in the log, and two records in the audit",
   async () => {
     const clock = new FakeClock();
@@ -49,7 +51,7 @@ oneNode("lines")(
   },
 );
 
-oneNode("lines")(
+(IS_UWS ? onBun("clock") : oneNode("lines"))(
   "a thousand calls of a user who may not make them leave two records, and so do tickets that the user does not get",
   async () => {
     const clock = new FakeClock();
@@ -72,7 +74,7 @@ oneNode("lines")(
   },
 );
 
-oneNode("lines")(
+(IS_UWS ? onBun("clock") : oneNode("lines"))(
   "what one client says wrong ten thousand times is no line at all, and one record of its limit",
   async () => {
     node = await TestNode.start({ LOG_LEVEL: "trace" });

@@ -79,7 +79,7 @@ describe.skipIf(REDIS.path === null)(
       const leaving: RawPeer[] = [];
       for (const user of ["u1", "u2", "u3"]) leaving.push(await a.member(user, "r"));
       for (const _ of leaving) await watcher.jsonOfType("user_joined");
-      const drained = a.running.drain();
+      const drained = a.drain();
       const back: RawPeer[] = [];
       for (const [at, peer] of leaving.entries()) {
         await peer.closed();

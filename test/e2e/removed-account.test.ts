@@ -1,8 +1,9 @@
-import { afterEach, expect, test } from "bun:test";
+import { afterEach, expect } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { TestNode } from "../support/node.ts";
+import { onBun } from "../support/on-bun.ts";
 
 /** An account that is removed on the command line while the node runs. */
 
@@ -13,7 +14,7 @@ afterEach(async () => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-test("the token of a removed account opens nothing any more, on either endpoint", async () => {
+onBun("accounts")("the token of a removed account opens nothing any more, on either endpoint", async () => {
   const database = `sqlite://${join(directory, "accounts.db")}`;
   node = await TestNode.start({ ACCOUNTS: "on", DATABASE_URL: database });
   const registered = await node.http("/api/register", {

@@ -3,6 +3,8 @@ import { FakeClock } from "../support/clock.ts";
 import { TestNode, token } from "../support/node.ts";
 import { oneNode } from "../support/one-node.ts";
 import type { RawPeer } from "../support/peer.ts";
+import { onBun } from "../support/on-bun.ts";
+import { IS_UWS } from "../support/second-engine.ts";
 
 /** Tokens that end before their time, and permissions that change, against a running node. */
 
@@ -131,7 +133,7 @@ describe("a request of an administrator that goes on", () => {
     expect((await reader.json())["type"]).toBe("pong");
   });
 
-  oneNode("clock")(
+  (IS_UWS ? onBun("clock") : oneNode("clock"))(
     "a stream publishes nothing more once its token has ended, with the tolerance of the clocks",
     async () => {
       await node.stop();

@@ -1,6 +1,7 @@
 import { afterEach, expect, test } from "bun:test";
 import { expectUndisturbed } from "../support/bystander.ts";
 import { TestNode, token } from "../support/node.ts";
+import { IS_UWS } from "../support/second-engine.ts";
 
 /** Prometheus keeps every series for as long as it keeps anything: no client may add one. */
 
@@ -75,7 +76,7 @@ test("ten thousand paths, types, rooms, topics and events, each another one, lea
     one.close(3_000 + n * 20, `reason ${n}`);
     await one.ended();
     const refused = await node.peer();
-    await refused.upgrade({ path: `/ws/${n}?token=bad.${n}`, method: n % 2 === 0 ? "GET" : `M${n}` });
+    await refused.upgrade({ path: `/ws/${n}?token=bad.${n}`, method: n % 2 === 0 ? "GET" : IS_UWS ? "POST" : `M${n}` });
     await callRoutes(n);
   }
 

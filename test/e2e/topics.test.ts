@@ -6,6 +6,7 @@ import { framedOfType, nextFramed } from "../support/framed.ts";
 import { answer, inbox, typesOf } from "../support/inbox.ts";
 import { TestNode, token } from "../support/node.ts";
 import type { RawPeer } from "../support/peer.ts";
+import { onBun } from "../support/on-bun.ts";
 
 /** Topics over real connections: conversations, wallets, a namespace of one's own, and what a removed account can no longer open. */
 
@@ -124,7 +125,7 @@ describe("the user's own topic", () => {
 });
 
 describe("a token that was good when the connection was made", () => {
-  test("opens no topic any more once its account is removed, and ends nothing", async () => {
+  onBun("accounts")("opens no topic any more once its account is removed, and ends nothing", async () => {
     const database = `sqlite://${join(directory, "accounts.db")}`;
     node = await TestNode.start({ ACCOUNTS: "on", DATABASE_URL: database });
     const registered = await node.http("/api/register", {

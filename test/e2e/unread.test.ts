@@ -2,6 +2,7 @@ import { afterEach, describe, expect, test } from "bun:test";
 import { expectUndisturbed } from "../support/bystander.ts";
 import { type JsonObject, RawPeer } from "../support/peer.ts";
 import { TestNode, token } from "../support/node.ts";
+import { onBun } from "../support/on-bun.ts";
 
 /** Whatever a client is sent and does not read is bounded, by whichever way it is sent; and a client that comes back finds what it missed. */
 
@@ -83,75 +84,83 @@ describe("a client that never reads", () => {
     20_000,
   );
 
-  test("and asks for large answers all the same is left waiting with its questions, and read no further", async () => {
-    node = await TestNode.start({ ...NO_RATE });
-    const other = await node.member("other", "r");
-    for (let sent = 0; sent < 60; sent += 1) other.send({ type: "chat_message", roomSlug: "r", message: TEXT });
-    for (let sent = 0; sent < 60; sent += 1) await other.jsonOfType("message_sent");
-    const bystander = await node.connect("bystander");
-    const slow = await stalled("slow");
-    const ask = ["history", "presence"].map((type) => ({ type, roomSlug: "r" }));
-    // Until the questions pile up on its own side.
-    for (let round = 0; slow.unwrittenBytes === 0; round += 1) {
-      for (let times = 0; times < 500; times += 1) slow.sendAll(ask);
-      await expectUndisturbed(bystander);
-      if (round > 1_000) throw new Error("it was read for ever");
-    }
-    const [connection] = [...node.running.hub.connections].filter(({ principal }) => principal?.id === "slow");
-    expect([connection?.isPaused, connection?.state]).toEqual([true, "open"]);
-    expect(connection?.socket.bufferedBytes).toBeLessThanOrEqual(1_048_576);
-    expect((await node.metrics()).get("tautline_slow_consumers_total")).toBe(0);
-    slow.resume();
-    const answers = new Set<unknown>();
-    while (answers.size < 2) answers.add((await slow.json())["type"]);
-    expect(answers).toEqual(new Set(["history", "presence_state"]));
-  }, 20_000);
+  onBun("inside")(
+    "and asks for large answers all the same is left waiting with its questions, and read no further",
+    async () => {
+      node = await TestNode.start({ ...NO_RATE });
+      const other = await node.member("other", "r");
+      for (let sent = 0; sent < 60; sent += 1) other.send({ type: "chat_message", roomSlug: "r", message: TEXT });
+      for (let sent = 0; sent < 60; sent += 1) await other.jsonOfType("message_sent");
+      const bystander = await node.connect("bystander");
+      const slow = await stalled("slow");
+      const ask = ["history", "presence"].map((type) => ({ type, roomSlug: "r" }));
+      // Until the questions pile up on its own side.
+      for (let round = 0; slow.unwrittenBytes === 0; round += 1) {
+        for (let times = 0; times < 500; times += 1) slow.sendAll(ask);
+        await expectUndisturbed(bystander);
+        if (round > 1_000) throw new Error("it was read for ever");
+      }
+      const [connection] = [...node.running.hub.connections].filter(({ principal }) => principal?.id === "slow");
+      expect([connection?.isPaused, connection?.state]).toEqual([true, "open"]);
+      expect(connection?.socket.bufferedBytes).toBeLessThanOrEqual(1_048_576);
+      expect((await node.metrics()).get("tautline_slow_consumers_total")).toBe(0);
+      slow.resume();
+      const answers = new Set<unknown>();
+      while (answers.size < 2) answers.add((await slow.json())["type"]);
+      expect(answers).toEqual(new Set(["history", "presence_state"]));
+    },
+    20_000,
+  );
 });
 
 describe("a burst of far more than may be unsent", () => {
-  test("reaches every member up to some message, and none behind it: who did not get all was ended, counted and audited", async () => {
-    const COUNT = 4_000;
-    node = await TestNode.start({ ...NO_RATE, MAX_UNSENT_BYTES: "524288" });
-    const members = [{ name: "reader", peer: await node.member("reader", "r"), offset: 0 }];
-    const slow = await stalled("slow");
-    members.push({ name: "slow", peer: slow, offset: 0 });
-    const frame = { type: "chat_message", roomSlug: "r", message: TEXT };
-    let last = 0;
-    // A sender shares a process with the node and reads while it publishes, so it may be ended before it has sent all: the next one goes on.
-    while (last < COUNT) {
-      const name = `sender-${members.length}`;
-      const sender = await node.member(name, "r");
-      members.push({ name, peer: sender, offset: last });
-      // All 16 MB at once.
-      sender.sendAll(Array.from({ length: COUNT }, () => frame));
-      await node.metricIs("tautline_messages_in_total", (count) => count >= COUNT || sender.isEnded);
+  onBun("inside")(
+    "reaches every member up to some message, and none behind it: who did not get all was ended, counted and audited",
+    async () => {
+      const COUNT = 4_000;
+      node = await TestNode.start({ ...NO_RATE, MAX_UNSENT_BYTES: "524288" });
+      const members = [{ name: "reader", peer: await node.member("reader", "r"), offset: 0 }];
+      const slow = await stalled("slow");
+      members.push({ name: "slow", peer: slow, offset: 0 });
+      const frame = { type: "chat_message", roomSlug: "r", message: TEXT };
+      let last = 0;
+      // A sender shares a process with the node and reads while it publishes, so it may be ended before it has sent all: the next one goes on.
+      while (last < COUNT) {
+        const name = `sender-${members.length}`;
+        const sender = await node.member(name, "r");
+        members.push({ name, peer: sender, offset: last });
+        // All 16 MB at once.
+        sender.sendAll(Array.from({ length: COUNT }, () => frame));
+        await node.metricIs("tautline_messages_in_total", (count) => count >= COUNT || sender.isEnded);
+        ({ offset: last } = await node.running.hub.broker.position("room:r"));
+      }
+      await node.metricIs('tautline_closes_total{code="4013"}', (count) => count > 0);
       ({ offset: last } = await node.running.hub.broker.position("room:r"));
-    }
-    await node.metricIs('tautline_closes_total{code="4013"}', (count) => count > 0);
-    ({ offset: last } = await node.running.hub.broker.position("room:r"));
-    slow.resume();
-    const ended: string[] = [];
-    for (const { name, peer, offset: before } of members) {
-      let offset = before;
-      while (offset < last) {
-        const next = await peer.jsonOfType("new_message").catch(() => null);
-        if (next === null) break;
-        // Of a later sender: what the one before it had sent may still have come when it joined.
-        if (offset === before && before > 0) offset = Number(next["offset"]) - 1;
-        expect([name, next["offset"]]).toEqual([name, offset + 1]);
-        offset += 1;
+      slow.resume();
+      const ended: string[] = [];
+      for (const { name, peer, offset: before } of members) {
+        let offset = before;
+        while (offset < last) {
+          const next = await peer.jsonOfType("new_message").catch(() => null);
+          if (next === null) break;
+          // Of a later sender: what the one before it had sent may still have come when it joined.
+          if (offset === before && before > 0) offset = Number(next["offset"]) - 1;
+          expect([name, next["offset"]]).toEqual([name, offset + 1]);
+          offset += 1;
+        }
+        if (offset < last) {
+          expect([name, peer.isEnded]).toEqual([name, true]);
+          ended.push(name);
+        }
       }
-      if (offset < last) {
-        expect([name, peer.isEnded]).toEqual([name, true]);
-        ended.push(name);
-      }
-    }
-    expect(ended).toContain("slow");
-    const audit = await node.auditAfterStop();
-    expect(audit.filter(({ event }) => event === "slow.consumer").map(({ userId }) => userId)).toEqual(
-      expect.arrayContaining(ended),
-    );
-  }, 20_000);
+      expect(ended).toContain("slow");
+      const audit = await node.auditAfterStop();
+      expect(audit.filter(({ event }) => event === "slow.consumer").map(({ userId }) => userId)).toEqual(
+        expect.arrayContaining(ended),
+      );
+    },
+    20_000,
+  );
 });
 
 describe("a client that was ended because it read too slowly", () => {

@@ -270,7 +270,7 @@ describe("the client that reconnects", () => {
     const leaving = await TestNode.start();
     const visitor = start(token(JOHN), leaving.port);
     await visitor.frame("auth_success");
-    await leaving.running.drain();
+    await leaving.drain();
     await visitor.frame("server_draining");
     const first = await visitor.timer();
     first.callback();

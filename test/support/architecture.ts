@@ -19,7 +19,7 @@ const WORDING = [
   {
     pattern: /\bprocess\.env\b|\bBun\.env\b|\bimport\.meta\.env\b/,
     what: "reads the environment",
-    free: ["config.ts", "main.ts", "cli.ts"],
+    free: ["config.ts", "main.ts", "on-node.ts", "cli.ts"],
   },
 ] as const;
 

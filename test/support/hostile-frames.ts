@@ -26,6 +26,14 @@ export const BROKEN_FRAMES: readonly Row[] = [
   ["a continuation after a whole message was begun twice", "02 81 00000000 61 82 81 00000000 62 80 80 00000000"],
 ];
 
+/** Those that uWebSockets.js takes for good: it does not ask for masks, nor for the end of a message that was begun. */
+export const TAKEN_BY_UWS = [
+  "an unmasked text",
+  "an unmasked ping",
+  "a binary begun inside a text",
+  "a continuation after a whole message was begun twice",
+];
+
 /** Headers whose message would be over any limit. */
 export const HUGE_LENGTHS: readonly Row[] = [
   ["a length of 2^64-1", "82 ff ffffffffffffffff 00000000"],

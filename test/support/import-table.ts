@@ -112,6 +112,7 @@ export const PARTS: readonly Part[] = [
     allowTypesOnly: [],
     ...server,
   },
+  { name: "on-node", files: ["on-node.ts", "node-20.ts"], allow: ["main.ts"], allowTypesOnly: [], ...server },
   { name: "main", files: ["main.ts"], allow: ["config.ts", "node.ts"], allowTypesOnly: ["observe/"], ...server },
   { name: "health-check", files: ["health-check.ts"], allow: ["config.ts"], allowTypesOnly: [], ...server },
   {

@@ -2,9 +2,19 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { engineUws } from "./engine-uws.ts";
 import { SECRET } from "./node.ts";
+import { IS_UWS } from "./second-engine.ts";
+import { uwsBuildIn } from "./uws-build.ts";
 
 const MAIN = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
+
+/** The program of the process, and what its environment needs for it. */
+function program(): { readonly command: readonly string[]; readonly env: Readonly<Record<string, string>> } {
+  const built = process.env["UWS_BUILD"];
+  if (!IS_UWS || built === undefined) return { command: [process.execPath, MAIN], env: {} };
+  return { command: [engineUws.nodePath ?? "node", uwsBuildIn(built).main], env: engineUws.env };
+}
 
 /** What the system grants it at most. */
 export interface ProcessLimits {
@@ -36,8 +46,9 @@ export class NodeProcess {
       ...(descriptors === undefined ? [] : [`ulimit -n ${descriptors};`]),
       ...(fileBlocks === undefined ? [] : [`ulimit -S -f ${fileBlocks};`]),
     ];
-    const child = Bun.spawn(["sh", "-c", `${limits.join(" ")} exec "$0" "$@"`, process.execPath, MAIN], {
-      env: { ...own, AUDIT_FILE: join(directory, "audit.log"), OVERLOAD_DELAY_MS: "60000", ...settings },
+    const { command, env } = program();
+    const child = Bun.spawn(["sh", "-c", `${limits.join(" ")} exec "$0" "$@"`, ...command], {
+      env: { ...env, ...own, AUDIT_FILE: join(directory, "audit.log"), OVERLOAD_DELAY_MS: "60000", ...settings },
       stdout: "pipe",
       stderr: "ignore",
     });

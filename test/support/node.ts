@@ -8,7 +8,9 @@ import type { NodeParts } from "../../src/node-parts.ts";
 import { startNode } from "../../src/node.ts";
 import type { UpgradeRequest } from "./http.ts";
 import { RawPeer } from "./peer.ts";
+import type { UwsServer } from "./uws-process.ts";
 import { samplesOf, sumOf } from "./samples.ts";
+import { IS_UWS, onUws } from "./second-engine.ts";
 import { HAS_SECOND_NODE, SecondNode, sharedBroker } from "./second-node.ts";
 
 export const SECRET = "kR7vQ2xW9mB4nT6yL1pZ8cF3hJ5gD0sA";
@@ -17,14 +19,14 @@ export const SECRET = "kR7vQ2xW9mB4nT6yL1pZ8cF3hJ5gD0sA";
 export class TestNode {
   readonly port: number;
   readonly url: string;
-  readonly running: RunningNode;
+  readonly #running: RunningNode | UwsServer;
   readonly #directory: string;
   readonly #peers: RawPeer[] = [];
   readonly #second: SecondNode | null;
   #stopping: Promise<void> | null = null;
 
-  private constructor(running: RunningNode, directory: string, second: SecondNode | null) {
-    this.running = running;
+  private constructor(running: RunningNode | UwsServer, directory: string, second: SecondNode | null) {
+    this.#running = running;
     this.#second = second;
     this.port = second?.port ?? running.address.port;
     this.url = second === null ? running.address.url : `http://127.0.0.1:${second.port}`;
@@ -54,6 +56,15 @@ export class TestNode {
     };
     const env: Record<string, string> = {};
     for (const [name, value] of Object.entries(given)) if (value !== null) env[name] = value;
+    if (IS_UWS) {
+      const { nodeTimes = {}, ...others } = parts;
+      if (Object.keys(others).length > 0) throw new Error("a node in another process has its own parts");
+      return new TestNode(
+        await onUws({ start: "node", env, nodeTimes, log: join(directory, "node.log") }),
+        directory,
+        null,
+      );
+    }
     const { config } = loadConfig(env, (path) => readFileSync(path, "utf8"));
     const running = await startNode(config, { ...parts, logTarget: join(directory, "node.log") });
     const second = isPair
@@ -64,6 +75,28 @@ export class TestNode {
         )
       : null;
     return new TestNode(running, directory, second);
+  }
+
+  /** The node itself, where it runs in this process. */
+  get running(): RunningNode {
+    if ("hub" in this.#running) return this.#running;
+    throw new Error("the node is in another process");
+  }
+
+  /** Ends every connection in the steps of a planned restart; a second call joins the first. */
+  drain(): Promise<void> {
+    return this.#running.drain();
+  }
+
+  /** The same, until it has begun. */
+  async beginDrain(): Promise<void> {
+    if ("beginDrain" in this.#running) return this.#running.beginDrain();
+    void this.#running.drain();
+  }
+
+  /** Ends the node; its logs stay until `stop`. */
+  halt(): Promise<void> {
+    return this.#running.stop();
   }
 
   /** A TCP connection to the node, ended with it. */
@@ -104,7 +137,7 @@ export class TestNode {
   /** The samples of `/metrics`: name with labels → value; of two nodes their sums. */
   async metrics(): Promise<ReadonlyMap<string, number>> {
     if (this.#second === null) return samplesOf(await (await this.http("/metrics")).text());
-    const ports = [this.running.address.port, this.#second.ownPort];
+    const ports = [this.#running.address.port, this.#second.ownPort];
     const texts = ports.map(async (port) => (await fetch(`http://127.0.0.1:${port}/metrics`)).text());
     return sumOf((await Promise.all(texts)).map(samplesOf));
   }
@@ -153,7 +186,7 @@ export class TestNode {
 
   /** A second stop would wait again for logs that cannot be written. */
   #stopOnce(): Promise<void> {
-    this.#stopping ??= Promise.all([this.running.stop(), this.#second?.stop()]).then(() => undefined);
+    this.#stopping ??= Promise.all([this.halt(), this.#second?.stop()]).then(() => undefined);
     return this.#stopping;
   }
 }

@@ -4,6 +4,7 @@ import { type UpgradeRequest, upgradeRequest } from "../support/http.ts";
 import { TestNode, token } from "../support/node.ts";
 import type { RawPeer } from "../support/peer.ts";
 import { codeOf, expectRejected } from "../support/rejected.ts";
+import { rowsFor } from "../support/on-bun.ts";
 
 /** Where a client says it comes from, directly and through a proxy; every peer here is 127.0.0.1. */
 
@@ -191,17 +192,23 @@ describe("the PROXY protocol", () => {
 
   const upgrade = Buffer.from(upgradeRequest({ path: `/ws?token=${token({ sub: "asked" })}` }));
 
-  test.each([
-    ["as text", Buffer.from("PROXY TCP4 1.2.3.4 5.6.7.8 1111 80\r\n")],
-    ["as text without addresses", Buffer.from("PROXY UNKNOWN\r\n")],
-    [
-      "as bytes",
-      Buffer.concat([
-        Buffer.from("0d0a0d0a000d0a515549540a2111000c", "hex"),
-        Buffer.from("0102030405060708045700500000", "hex").subarray(0, 12),
-      ]),
-    ],
-  ])("%s is no HTTP, from a trusted proxy too", async (_what, header) => {
+  test.each(
+    rowsFor(
+      "proxy",
+      ["as bytes"],
+      [
+        ["as text", Buffer.from("PROXY TCP4 1.2.3.4 5.6.7.8 1111 80\r\n")],
+        ["as text without addresses", Buffer.from("PROXY UNKNOWN\r\n")],
+        [
+          "as bytes",
+          Buffer.concat([
+            Buffer.from("0d0a0d0a000d0a515549540a2111000c", "hex"),
+            Buffer.from("0102030405060708045700500000", "hex").subarray(0, 12),
+          ]),
+        ],
+      ],
+    ),
+  )("%s is no HTTP, from a trusted proxy too", async (_what, header) => {
     const peer = await node.peer();
     peer.writeRaw(Buffer.concat([header, upgrade]));
     await peer.ended(15_000);

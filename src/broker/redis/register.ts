@@ -237,7 +237,11 @@ export class Register<News> {
     this.#options.report({ store: this.#options.name, restoring: this.#lost.size });
     try {
       while (this.#lost.size > 0) {
-        const part = [...this.#lost.values().take(RESTORED_AT_ONCE)];
+        const part: Restorable[] = [];
+        for (const lost of this.#lost.values()) {
+          if (part.length === RESTORED_AT_ONCE) break;
+          part.push(lost);
+        }
         for (const { field } of part) this.#lost.delete(field);
         await Promise.all(
           part.map(({ field, draft, expected, version }) => this.#keys.put(field, draft, expected, version)),

@@ -39,7 +39,7 @@ export const ENDINGS: readonly Step[] = [
   [
     "the drain, whose connection leaves its topics with it",
     async (s) => {
-      return [await s.leave("ada", 1_012, () => s.node.running.drain())];
+      return [await s.leave("ada", 1_012, () => s.node.drain())];
     },
   ],
   [
