@@ -92,6 +92,25 @@ describe.skipIf(REDIS.path === null)(`what a message costs Redis${REDIS.skipReas
     }
   });
 
+  test("a history that is far beyond a bound that was lowered is cut off by several messages, and nobody reads what is too much", async () => {
+    const more = { ...BOUNDS, historySize: 10_000, historyBytes: 1_048_576 };
+    const before = new RedisBroker(more, { links: [link], clock: systemClock, deliver: () => {}, lose: () => {} });
+    const sent = Array.from({ length: 3_000 }, () => ({ kind: "event", json: '{"type":"note","data":1' }) as const);
+    await Promise.all(sent.map((body) => before.publish({ topic: TOPIC, body, identity: null }, true)));
+    const lengths: number[] = [];
+    for (let n = 0; n < 3; n += 1) {
+      const { offset, epoch } = await publish();
+      lengths.push(Number(await redis.command("XLEN", STREAM)));
+      expect((await broker.history(TOPIC, null, 10_000)).messages.map((each) => each.offset)).toEqual(
+        Array.from({ length: BOUNDS.historySize }, (_, index) => offset - BOUNDS.historySize + 1 + index),
+      );
+      const tooFar = { offset: offset - BOUNDS.historySize - 1, epoch };
+      expect((await broker.history(TOPIC, tooFar, 10_000)).recovered).toBe(false);
+    }
+    // 1,024 by each.
+    expect(lengths).toEqual([1_977, 954, BOUNDS.historySize]);
+  });
+
   test("an entry that no node wrote, with nothing in it, stops neither messages nor histories", async () => {
     await publish();
     await redis.command("XADD", STREAM, "2-0", "k", "e");

@@ -14,12 +14,13 @@ describe.skipIf(REDIS.path === null)(`messages of one turn${REDIS.skipReason}`, 
   let redis: TestRedis;
   let link: RedisLink;
   let broker: RedisBroker;
+  let reasons: (string | undefined)[] = [];
 
   beforeAll(async () => {
     redis = await TestRedis.start();
     const [address] = redisAddresses(redis.url) ?? [];
     if (address === undefined) throw new Error("no address");
-    link = new RedisLink({ address, clock: systemClock, report: () => {} });
+    link = new RedisLink({ address, clock: systemClock, report: ({ reason }) => reasons.push(reason) });
     broker = new RedisBroker(BOUNDS, { links: [link], clock: systemClock, deliver: () => {}, lose: () => {} });
     await link.start();
   });
@@ -120,5 +121,18 @@ describe.skipIf(REDIS.path === null)(`messages of one turn${REDIS.skipReason}`, 
     const positions = await Promise.all([1, 2, 3].map((n) => publish("room:a", `m${n}`)));
     expect(positions.map(({ offset }) => offset)).toEqual([1, 2, 3]);
     await redis.command("ACL", "SETUSER", "default", "+script|load");
+  });
+
+  test("that a replica refuses all make the node look for the master, and none of them is taken", async () => {
+    await publish("room:a", "m0");
+    reasons = [];
+    await redis.command("REPLICAOF", "127.0.0.1", "1");
+    const outcomes = await Promise.all([1, 2, 3].map((n) => outcome(() => publish("room:a", `m${n}`))));
+    expect(outcomes).toEqual(["PUBLISH_FAILED", "PUBLISH_FAILED", "PUBLISH_FAILED"]);
+    await until(() => !link.isUp);
+    expect(reasons[0]).toBe("READONLY");
+    await redis.command("REPLICAOF", "NO", "ONE");
+    await until(() => link.isUp);
+    expect((await publish("room:a", "m4")).offset).toBe(2);
   });
 });

@@ -1,5 +1,5 @@
 import { createClient } from "@redis/client";
-import { mkdtempSync, rmSync } from "node:fs";
+import { globSync, mkdtempSync, rmSync, statSync, truncateSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -68,6 +68,13 @@ export class TestRedis {
     this.#child?.kill("SIGKILL");
     await this.#child?.exited;
     this.#child = null;
+  }
+
+  /** After `kill`, with `--appendonly yes`: the end of its file is gone too, as behind a machine that crashed. */
+  loseBytes(count: number): void {
+    const [file] = globSync(join(this.#directory, "appendonlydir", "*.incr.aof"));
+    if (file === undefined) throw new Error("no file that is appended to");
+    truncateSync(file, statSync(file).size - count);
   }
 
   /** It keeps its connections and answers nothing. */

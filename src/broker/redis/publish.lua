@@ -8,6 +8,9 @@
 
 local time = redis.call('TIME')
 local nowMs = time[1] .. string.sub('00000' .. time[2], -6, -4)
+-- Entries that one call looks at to cut them off: the histories of all its messages may have become too long at once, and Redis does nothing else
+-- meanwhile. The next message of a topic goes on; what is too much is read by nobody until then.
+local cuts = 1024
 
 local function publish(meta, stream, used, channel, kind, keeps, body, hash)
   local renewal = keeps and 'renewed' or 'touched'
@@ -54,10 +57,11 @@ local function publish(meta, stream, used, channel, kind, keeps, body, hash)
     if renews or length == 1 then redis.call('PEXPIRE', stream, historyMs) end
     -- An eighth more than is read: trimming one by one costs more than the rest of this script.
     local slack = 1.125
-    if length > 1 and (length > size * slack or held > bytes * slack) then
+    if cuts > 0 and length > 1 and (length > size * slack or held > bytes * slack) then
       local last = nil
-      while length > 1 and (length > size or held > bytes) do
-        local count = math.min(length - 1, math.max(length - size, 16))
+      while cuts > 0 and length > 1 and (length > size or held > bytes) do
+        local count = math.min(length - 1, math.max(length - size, 16), cuts)
+        cuts = cuts - count
         for _, entry in ipairs(redis.call('XRANGE', stream, last and '(' .. last or '-', '+', 'COUNT', count)) do
           if length <= size and held <= bytes then break end
           held = held - #(entry[2][4] or '')
