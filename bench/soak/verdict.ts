@@ -19,7 +19,7 @@ const MOST_GROWTH = 1.1;
 const MOST_BY_NUMBER = 100_000;
 
 const COUNTS = ["connections", "users", "topics", "memberships", "descriptors", "timers"] as const;
-const MEMORY = ["residentBytes", "anonymousBytes", "heapBytes"] as const;
+const MEMORY = ["residentBytes", "heapBytes"] as const;
 
 /** Memory within 10 %, every count exactly as before, every map empty again but those that are bounded by number, and no surprises. */
 export function findingsOf({ start, end, samples, unexpected, failures }: SoakResult): Finding[] {

@@ -137,7 +137,9 @@ export class Handshakes {
     const refusal = this.#ports.admission(nowMs);
     if (refusal !== null) throw new ProtocolError(refusal);
     const { maxConnections } = this.#options;
-    if (maxConnections !== null && this.#hub.connections.size >= maxConnections) throw new ProtocolError("OVERLOADED");
+    const { connections, accepted } = this.#hub;
+    if (maxConnections !== null && connections.size + accepted.size >= maxConnections)
+      throw new ProtocolError("OVERLOADED");
   }
 
   /** The same, and whether this address may have one more. */
@@ -190,6 +192,7 @@ export class Handshakes {
       echo: parameters?.echo ?? null,
       userAgent: handshake.header("user-agent"),
     });
+    this.#hub.accepted.add(session);
     const { deprecation } = endpoint;
     return deprecation === null ? { session, subprotocol } : { session, subprotocol, headers: deprecation };
   }

@@ -52,6 +52,8 @@ export class Hub {
   readonly authorizer: Authorizer | null;
   readonly application: Application | null;
   readonly connections = new Set<Connection>();
+  /** Accepted, and neither open nor abandoned yet: an engine may open them in a later turn. */
+  readonly accepted = new Set<Connection>();
   readonly rooms: Rooms;
   readonly isoTime = new IsoTime();
   readonly answers = new EncodedAnswers();
@@ -112,6 +114,7 @@ export class Hub {
     connection.openedAtMs = awake(this);
     connection.pendingSinceMs = connection.openedAtMs;
     connection.lastSeenMs = connection.openedAtMs;
+    this.accepted.delete(connection);
     this.connections.add(connection);
     if (connection.doom !== null) {
       this.release(connection);
@@ -134,6 +137,7 @@ export class Hub {
 
   /** An accepted handshake that never became a connection. */
   abandoned(connection: Connection): void {
+    this.accepted.delete(connection);
     this.release(connection);
   }
 

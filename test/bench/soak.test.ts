@@ -63,7 +63,6 @@ test("a soak that ends as it began, or with less, has nothing to complain of", (
 
 test.each<[string, Partial<Sample>]>([
   ["residentBytes", { residentBytes: 111 }],
-  ["anonymousBytes", { anonymousBytes: 67 }],
   ["heapBytes", { heapBytes: 12 }],
   ["connections", { connections: 1 }],
   ["descriptors", { descriptors: 14 }],
