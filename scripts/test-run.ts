@@ -8,6 +8,8 @@ const OUTSIDE_ERROR = "# Unhandled error between tests";
 
 /** No test asserts a time, so this is only for those that hang: a machine that is busy takes five times as long as an idle one. */
 const TEST_TIMEOUT_MS = 30_000;
+/** For what the runner has said and was not read when it ended. */
+const REST_MS = 2_000;
 
 export interface TestRun {
   readonly status: number;
@@ -34,8 +36,12 @@ export async function runTests(args: readonly string[], write: (chunk: Uint8Arra
       stdio: ["ignore", "inherit", "pipe"],
     });
     children.add(child);
-    const outsideErrors = await relay(child.stderr, write);
+    const said = new Said(write);
+    const relayed = said.relay(child.stderr);
     const status = await child.exited;
+    // A process that a test has left behind may hold the stream for ever.
+    await Promise.race([relayed, Bun.sleep(REST_MS)]);
+    const { outsideErrors } = said;
     children.delete(child);
     const file = Bun.file(report);
     return { status, outsideErrors, counts: (await file.exists()) ? readJunit(await file.text()) : null };
@@ -44,16 +50,23 @@ export async function runTests(args: readonly string[], write: (chunk: Uint8Arra
   }
 }
 
-/** Passes the stream on while it counts the errors outside of tests. */
-async function relay(stream: ReadableStream<Uint8Array>, write: (chunk: Uint8Array) => void): Promise<number> {
-  const decoder = new TextDecoder();
-  let errors = 0;
-  let rest = "";
-  for await (const chunk of stream) {
-    write(chunk);
-    const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
-    rest = lines.pop() ?? "";
-    for (const line of lines) if (Bun.stripANSI(line).trim() === OUTSIDE_ERROR) errors++;
+/** What a run says: passed on, and the errors outside of tests counted. */
+class Said {
+  outsideErrors = 0;
+  readonly #write: (chunk: Uint8Array) => void;
+
+  constructor(write: (chunk: Uint8Array) => void) {
+    this.#write = write;
   }
-  return errors;
+
+  async relay(stream: ReadableStream<Uint8Array>): Promise<void> {
+    const decoder = new TextDecoder();
+    let rest = "";
+    for await (const chunk of stream) {
+      this.#write(chunk);
+      const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
+      rest = lines.pop() ?? "";
+      for (const line of lines) if (Bun.stripANSI(line).trim() === OUTSIDE_ERROR) this.outsideErrors++;
+    }
+  }
 }
