@@ -36,7 +36,7 @@ export class Connection {
   readonly #ports: ConnectionPorts;
   readonly #clock: Clock;
   #state: State = "waiting";
-  #status: Status = { state: "connecting", attempt: 0 };
+  status: Status = { state: "connecting", attempt: 0 };
   #attempt = 0;
   /** Tells the answers of an earlier attempt. */
   #serial = 0;
@@ -57,10 +57,6 @@ export class Connection {
     this.#options = options;
     this.#ports = ports;
     this.#clock = clock;
-  }
-
-  get status(): Status {
-    return this.#status;
   }
 
   get isConnected(): boolean {
@@ -258,7 +254,7 @@ export class Connection {
   }
 
   #setStatus(status: Status): void {
-    this.#status = status;
+    this.status = status;
     this.#ports.emit("status", status);
   }
 }
