@@ -134,6 +134,25 @@ describe("a token that cannot be had", () => {
   });
 });
 
+describe("an error", () => {
+  test("never has the token in it, also not one of the WebSocket that could not be made with it", async () => {
+    const token = "a token";
+    const rig = new ClientRig({ WebSocket, token: () => token });
+    await settled();
+    expect(() => new WebSocket("ws://127.0.0.1:1", ["auth", token])).toThrow(token);
+    expect(rig.errors.map(({ code, cause }) => [code, cause])).toEqual([["TOKEN_FAILED", undefined]]);
+    expect(rig.client.status).toMatchObject({ state: "waiting", why: { code: 0, name: "TOKEN_FAILED" } });
+    expect(Bun.inspect([rig.errors, rig.statuses])).not.toContain(token);
+  });
+
+  test("of the function for tokens is the cause of the one that tells it", async () => {
+    const cause = new Error("no session");
+    const rig = new ClientRig({ token: () => Promise.reject(cause) });
+    await settled();
+    expect(rig.errors[0]?.cause).toBe(cause);
+  });
+});
+
 describe("the delay before the next attempt", () => {
   test("doubles up to its bound, and begins again after a connection that held", async () => {
     const rig = new ClientRig({ backoff: { minDelayMs: 1_000, maxDelayMs: 8_000 } });
