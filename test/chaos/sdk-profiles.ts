@@ -1,5 +1,4 @@
 import type { Profile } from "./profile.ts";
-import type { Fault } from "./schedule.ts";
 import type { World } from "./world.ts";
 
 /** The profiles that the SDK runs as well, and how long in a run of all of them. */
@@ -12,11 +11,6 @@ const RUN_BY_THE_SDK: Readonly<Record<string, number>> = {
   expiry: 10,
 };
 const SHORT_TOKEN_S = 6;
-/**
- * Within the allowance behind the end of a token: what a node had on its way when it was suspended leaves it as soon as it goes on, and
- * nothing in the node can hold it back.
- */
-const MAX_SUSPENDED_MS = 2_900;
 
 /** The same faults and the same promises, with the SDK in the place of the kit's own clients. */
 export function withSdk(profiles: Readonly<Record<string, Profile>>): Readonly<Record<string, Profile>> {
@@ -32,12 +26,7 @@ function bySdk(profile: Profile, ciSeconds: number): Profile {
   return {
     ...{ ...profile, ciSeconds, summary: `the SDK: ${profile.summary}` },
     world: (span) => worldOfSdk(profile.world(span)),
-    faults: (span, random) => profile.faults(span, random).map(shorter),
   };
-}
-
-function shorter(fault: Fault): Fault {
-  return fault.do === "suspend" ? { ...fault, forMs: Math.min(fault.forMs, MAX_SUSPENDED_MS) } : fault;
 }
 
 /** A client shows another token only when the one that it has comes to its end. */
