@@ -197,6 +197,27 @@ describe("a token that ends", () => {
     expect(rig.errors).toEqual([]);
   });
 
+  test("while the machine sleeps is replaced when it wakes up, whether or not the node can say so, and the room has its place", async () => {
+    const rig = new ClientRig();
+    await rig.connected();
+    await rig.member("general", 7);
+    for (const wake of ["closed", "silent"]) {
+      const asleep = rig.socket;
+      rig.clock.sleep(3_600_000);
+      expect(asleep.ofType("ping")).toHaveLength(1);
+      if (wake === "closed") asleep.end(4001, "TOKEN_EXPIRED");
+      else await rig.advance(5_000);
+      expect(rig.client.status).toMatchObject({ state: "waiting", attempt: 0 });
+      await rig.advance(250);
+      const socket = await rig.connected();
+      expect(socket).not.toBe(asleep);
+      expect(socket.protocols).toContain(`token-${rig.asked}`);
+      expect(socket.ofType("subscribe")).toMatchObject([{ recover: { offset: 7, epoch: "e1" } }]);
+      rig.answerJoin("room:general", { offset: 7, epoch: "e1", wasRecovering: true, recovered: true, messages: [] });
+    }
+    expect(rig.asked).toBe(3);
+  });
+
   test.each(["TOKEN_FAILED", "AUTH_FAILED"])("is asked for again when that fails with %s", async (code) => {
     let asked = 0;
     const rig = new ClientRig({
