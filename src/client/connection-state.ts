@@ -21,7 +21,7 @@ export type Trigger =
 /** What is not in the table changes nothing. What a state begins with is in `connection.ts`. */
 export const MOVES: Readonly<Record<State, Readonly<Partial<Record<Trigger, State>>>>> = {
   asking: { given: "opening", lost: "waiting", close: "closed" },
-  opening: { opened: "greeting", lost: "waiting", stopped: "refused", close: "closed" },
+  opening: { opened: "greeting", lost: "waiting", close: "closed" },
   greeting: { greeted: "connected", lost: "waiting", stopped: "refused", close: "closed" },
   connected: { online: "connected", reconnectNow: "connected", lost: "waiting", stopped: "refused", close: "closed" },
   waiting: { due: "asking", online: "asking", reconnectNow: "asking", close: "closed" },

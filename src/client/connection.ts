@@ -36,7 +36,7 @@ export class Connection {
   readonly #ports: ConnectionPorts;
   readonly #clock: Clock;
   #state: State = "waiting";
-  #status: Status = { state: "connecting", attempt: 0 };
+  status: Status = { state: "connecting", attempt: 0 };
   #attempt = 0;
   /** Tells the answers of an earlier attempt. */
   #serial = 0;
@@ -57,10 +57,6 @@ export class Connection {
     this.#options = options;
     this.#ports = ports;
     this.#clock = clock;
-  }
-
-  get status(): Status {
-    return this.#status;
   }
 
   get isConnected(): boolean {
@@ -166,11 +162,16 @@ export class Connection {
       if (serial !== this.#serial) return;
       this.#secret = secret;
       this.trigger("given");
-    } catch (cause) {
+    } catch (thrown) {
       if (serial !== this.#serial) return;
-      const retryAfterMs = advised(cause);
-      this.#error(TOKEN_FAILED, { cause, retryAfterMs });
-      this.trigger("lost", verdictOf(0, "", { code: TOKEN_FAILED, retryAfterMs }));
+      // What a WebSocket throws that cannot be made says the token.
+      const cause = this.#state === "asking" ? thrown : undefined;
+      const retryAfterMs = isObject<Partial<Response> & Refusal>(cause)
+        ? Number(cause.headers?.get("retry-after")) * 1_000 || cause.retryAfterMs
+        : undefined;
+      const error = new TautlineError(TOKEN_FAILED, { cause, retryAfterMs });
+      this.#ports.emit("error", error);
+      this.trigger("lost", verdictOf(0, "", error));
     }
   }
 
@@ -258,14 +259,7 @@ export class Connection {
   }
 
   #setStatus(status: Status): void {
-    this.#status = status;
+    this.status = status;
     this.#ports.emit("status", status);
   }
-}
-
-/** The `Retry-After` of a `Response` that was thrown, or the `retryAfterMs` of an error. */
-function advised(cause: unknown): number | undefined {
-  return isObject<Partial<Response> & Refusal>(cause)
-    ? Number(cause.headers?.get("retry-after")) * 1_000 || cause.retryAfterMs
-    : undefined;
 }

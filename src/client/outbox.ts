@@ -54,7 +54,7 @@ export class Outbox {
 
   add(outgoing: Outgoing): void {
     this.#length += outgoing.json.length;
-    this.#waiting.set(outgoing.id, { ...outgoing });
+    this.#waiting.set(outgoing.id, outgoing);
     const isFull = this.#waiting.size > this.#maxMessages || this.#length > this.#maxLength;
     if (isFull && outgoing.place) this.fail(outgoing.id, new TautlineError("QUEUE_FULL"));
   }
@@ -64,8 +64,7 @@ export class Outbox {
     if (nowMs < this.#notBeforeMs) return undefined;
     let inFlight = 0;
     for (const waiting of this.#waiting.values()) {
-      if (waiting.isInFlight) inFlight += 1;
-      if (inFlight >= this.#window) return undefined;
+      if (waiting.isInFlight && ++inFlight >= this.#window) return undefined;
       // A machine that slept may come here before it comes to `expire`.
       if (waiting.isInFlight || leftMs(waiting, nowMs) <= 0 || (waiting.place && !waiting.place.isJoined)) continue;
       waiting.firstSentMs ??= nowMs;

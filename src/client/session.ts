@@ -1,6 +1,7 @@
 import type { Clock } from "../observe/clock.ts";
 import type { Client, ClientEvents } from "./client.ts";
 import { Connection, type ConnectionPorts } from "./connection.ts";
+import { onAbort } from "./abort.ts";
 import { Emitter } from "./emitter.ts";
 import { TautlineError } from "./error.ts";
 import type { Frame } from "./frame.ts";
@@ -34,14 +35,16 @@ export class Session extends Emitter<ClientEvents> implements Client, Connection
 
   constructor(url: string, options: ConnectOptions) {
     super();
-    const { clock = steadyClock(), signal, maxQueuedMessages = MAX_MESSAGES, maxQueuedBytes = MAX_LENGTH } = options;
+    const { clock = steadyClock(), maxQueuedMessages = MAX_MESSAGES, maxQueuedBytes = MAX_LENGTH } = options;
     this.#clock = clock;
     this.#outbox = new Outbox(maxQueuedMessages, maxQueuedBytes);
     this.#connection = new Connection(url, options, clock, this);
     this.#connection.trigger("due");
     globalThis.addEventListener?.("online", () => this.#connection.trigger("online"), this.#over);
-    signal?.addEventListener("abort", () => void this.close(), this.#over);
-    if (signal?.aborted) void this.close();
+    this.#over.signal.addEventListener(
+      "abort",
+      onAbort(options, () => void this.close()),
+    );
   }
 
   get status(): Status {
@@ -106,21 +109,20 @@ export class Session extends Emitter<ClientEvents> implements Client, Connection
   }
 
   /** Of a membership: a request about its topic, which is made again after a break. */
-  async request(membership: Membership, frame: object, { signal }: Waiting): Promise<Frame> {
-    signal?.throwIfAborted();
+  async request(membership: Membership, frame: object, options: Waiting): Promise<Frame> {
+    options.signal?.throwIfAborted();
     if (this.status.state === "closed") throw new TautlineError("CLOSED");
     if (membership.isOver) throw new TautlineError("LEFT");
     const { promise, resolve, reject } = Promise.withResolvers<Frame>();
     const id = this.#add({ ...frame, topic: membership.name }, { place: membership, resolve, reject });
-    const abort = (): void => {
+    const forget = onAbort(options, () => {
       this.#outbox.take(id);
-      reject(signal?.reason);
-    };
-    signal?.addEventListener("abort", abort);
+      reject(options.signal?.reason);
+    });
     try {
       return await promise;
     } finally {
-      signal?.removeEventListener("abort", abort);
+      forget();
     }
   }
 
@@ -185,6 +187,10 @@ export class Session extends Emitter<ClientEvents> implements Client, Connection
     membership = new Membership(topic, options, this);
     if (this.status.state === "closed") this.#drop(membership, new TautlineError("CLOSED"));
     else this.#topics.set(topic, membership);
+    membership.on(
+      "left",
+      onAbort(options, () => void this.leave(membership)),
+    );
     if (this.#connection.isConnected) void this.rejoin(membership);
     return membership;
   }
@@ -208,7 +214,7 @@ export class Session extends Emitter<ClientEvents> implements Client, Connection
   #failed({ id, code = "INTERNAL", retryAfterMs }: Frame): void {
     const waitMs = milliseconds(retryAfterMs);
     const error = new TautlineError(code, { retryAfterMs });
-    const isPostponed = waitMs > 0 && this.#outbox.postpone(id, code, this.#clock.monotonic() + waitMs);
+    const isPostponed = waitMs && this.#outbox.postpone(id, code, this.#clock.monotonic() + waitMs);
     if (!isPostponed && !this.#outbox.fail(id, error)) this.emit("error", error);
     this.#pump();
   }

@@ -1,3 +1,4 @@
+import { onAbort } from "./abort.ts";
 import type { Emitter } from "./emitter.ts";
 import { TautlineError } from "./error.ts";
 import type { Waiting } from "./topic.ts";
@@ -10,21 +11,23 @@ export function stream<Events, Name extends keyof Events>(
   emitter: Emitter<Events>,
   name: Name,
   isOver: unknown,
-  { signal }: Waiting = {},
+  options: Waiting = {},
 ): AsyncIterableIterator<Events[Name]> {
   const buffer: Events[Name][] = [];
   let wake: (() => void) | undefined;
-  let isEnded = false;
+  let isEnded: unknown;
   const unsubscribe = emitter.on(name, (event) => {
     // One more tells that it was too much.
     if (buffer.push(event) > MAX_BUFFERED) end();
     wake?.();
   });
+  // What was aborted before ends it while there is nothing else to be taken away.
+  let forget = unsubscribe;
   const end = (): void => {
     isEnded = true;
     unsubscribe();
     emitter.ends.delete(end);
-    signal?.removeEventListener("abort", stop);
+    forget();
     wake?.();
   };
   /** What came before is not wanted any more either. */
@@ -33,8 +36,8 @@ export function stream<Events, Name extends keyof Events>(
     end();
   };
   emitter.ends.add(end);
-  signal?.addEventListener("abort", stop);
-  if (isOver || signal?.aborted) end();
+  forget = onAbort(options, stop);
+  if (isOver) end();
 
   const all = (async function* (): AsyncGenerator<Events[Name], void> {
     for (;;) {

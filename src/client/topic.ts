@@ -31,6 +31,8 @@ export interface Publishing extends Waiting {
 }
 
 export interface TopicOptions {
+  /** Its abort leaves the topic. */
+  readonly signal?: AbortSignal | undefined;
   /** A position of an earlier page or process: what came since is recovered. */
   readonly recover?: Position | undefined;
   /** A second token that opens this topic; asked for with every join. */

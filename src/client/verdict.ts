@@ -38,20 +38,18 @@ export interface Refusal {
 
 /** Of a connection that was open. A code of 4000–4999 that is in no table is the application's own: it says stop. */
 export function verdictOf(code = 0, reason = "", refusal?: Refusal): Verdict {
+  let retryAfterMs = milliseconds(refusal?.retryAfterMs);
+  try {
+    retryAfterMs = milliseconds(JSON.parse(reason).retryAfterMs) || retryAfterMs;
+  } catch {
+    // It is a text, or none.
+  }
   const { name, then } = ROWS[code] ?? (code < 4_000 ? BROKEN : CHOSEN);
   return {
     why: { code, name: refusal?.code ?? (code ? name : "CONNECT_FAILED"), reason },
     then,
-    retryAfterMs: delayIn(reason) || milliseconds(refusal?.retryAfterMs),
+    retryAfterMs,
   };
-}
-
-function delayIn(reason: string): number {
-  try {
-    return milliseconds(JSON.parse(reason).retryAfterMs);
-  } catch {
-    return 0;
-  }
 }
 
 /** Of something that came from outside. */

@@ -11,6 +11,7 @@ const RUN_BY_THE_SDK: Readonly<Record<string, number>> = {
   expiry: 10,
 };
 const SHORT_TOKEN_S = 6;
+
 /** The same faults and the same promises, with the SDK in the place of the kit's own clients. */
 export function withSdk(profiles: Readonly<Record<string, Profile>>): Readonly<Record<string, Profile>> {
   const names = Object.entries(RUN_BY_THE_SDK).flatMap(([name, ciSeconds]) => {

@@ -1,61 +1,21 @@
-import * as v from "valibot";
 import { afterEach, describe, expect, test } from "bun:test";
-import { type Client, connect, type Message, type Room, type Status } from "../../src/client/index.ts";
-import type { CommonOptions } from "../../src/client/options.ts";
+import type { Status } from "../../src/client/index.ts";
 import { FaultProxy } from "../chaos/fault-proxy.ts";
 import { until } from "../observe/recorded-sink.ts";
-import { TestNode, token } from "../support/node.ts";
 import { codeOf } from "../support/client-rig.ts";
+import { token } from "../support/node.ts";
+import { client, own, started, stopOwned, texts } from "../support/owned-clients.ts";
 
 /** The client against nodes over real sockets. What needs a long time is shown in fake time elsewhere. */
 
-const owned: { stop(): Promise<unknown> }[] = [];
-afterEach(async () => {
-  for (const each of owned.splice(0).toReversed()) await each.stop();
-});
+afterEach(stopOwned);
 
-function own<T extends { stop(): Promise<unknown> }>(part: T): T {
-  owned.push(part);
-  return part;
-}
-
-async function started(settings: Record<string, string | null> = {}): Promise<TestNode> {
-  return own(await TestNode.start({ BROKER_URL: null, ...settings }));
-}
-
-const TICKET = v.object({ ticket: v.string() });
-
-/** Short delays: the tests wait for them. */
-const BACKOFF = { minDelayMs: 20, maxDelayMs: 200 };
-
-interface Options extends CommonOptions {
-  readonly token?: string | (() => string);
-  readonly ticket?: () => Promise<string>;
-}
-
-function client(port: number, { ticket, token: given, ...options }: Options = {}, path = "/"): Client {
-  const common = { backoff: BACKOFF, ...options };
-  const url = `ws://127.0.0.1:${port}${path}`;
-  const made =
-    ticket === undefined
-      ? connect(url, { ...common, token: given ?? (() => token({ sub: "ada", username: "ada" })) })
-      : connect(url, { ...common, ticket });
-  own({ stop: () => made.close() });
-  return made;
-}
-
-function texts(room: Room): string[] {
-  const got: string[] = [];
-  room.on("message", ({ text = "" }: Message) => got.push(text));
-  return got;
-}
+const WAYS = ["subprotocol", "first-message", "query"] as const;
+const FORMATS = ["json", "msgpack"] as const;
 
 function numbered(count: number, name = "message"): string[] {
   return Array.from({ length: count }, (_, at) => `${name} ${at + 1}`);
 }
-
-const FORMATS = ["json", "msgpack"] as const;
-const WAYS = ["subprotocol", "first-message", "query"] as const;
 
 describe.each(FORMATS)("in %s", (format) => {
   test.each(WAYS)("a client whose token goes by %s joins, speaks and hears", async (auth) => {
@@ -176,73 +136,6 @@ describe("a node that is replaced", () => {
     await started({ PORT: String(first.port) });
     expect(await meanwhile).toMatchObject({ offset: 1 });
     expect(told).toEqual([false, "gap"]);
-  });
-});
-
-describe("a token", () => {
-  test("is replaced before it ends, and the connection stays", async () => {
-    const { port } = await started({ CLOCK_TOLERANCE_S: "0" });
-    const nowS = Math.floor(Date.now() / 1_000);
-    let given = 0;
-    const ada = client(port, { token: () => token({ sub: "ada", exp: nowS + (given++ === 0 ? 3 : 3_600) }) });
-    const room = ada.join("general");
-    await room.joined;
-    const { status } = ada;
-    await until(() => Date.now() / 1_000 > nowS + 4.5);
-    expect(given).toBe(2);
-    expect(ada.status).toBe(status);
-    expect(await room.send("still here")).toMatchObject({ offset: 1 });
-  }, 20_000);
-
-  test("that has ended is replaced by the next connection, as after a sleep", async () => {
-    const { port } = await started();
-    const nowS = Math.floor(Date.now() / 1_000);
-    let given = 0;
-    const ada = client(port, {
-      token: () => token({ sub: "ada", exp: nowS + (given++ === 0 ? -3_600 : 3_600) }),
-      auth: "first-message",
-    });
-    const why: unknown[] = [];
-    ada.on("status", (status) => status.state === "waiting" && why.push(status.why));
-    await ada.join("general").joined;
-    expect(why).toMatchObject([{ code: 4001, name: "TOKEN_EXPIRED" }]);
-  });
-
-  test("that stays a bad one ends the client with what is wrong", async () => {
-    const { port } = await started();
-    const ada = client(port, { token: token({ sub: "ada" }, "x".repeat(32)) });
-    const joined = codeOf(ada.join("general").joined);
-    expect(await joined).toBe("CLOSED");
-    expect(ada.status).toMatchObject({ state: "closed", code: 4001, name: "AUTH_FAILED" });
-  });
-});
-
-describe("a ticket", () => {
-  test("opens each connection, and no token is in any address", async () => {
-    const { port } = await started();
-    const proxy = own(await FaultProxy.start({ to: { port } }));
-    const urls: string[] = [];
-    class Spied extends WebSocket {
-      constructor(url: string, protocols: string[]) {
-        super(url, protocols);
-        urls.push(url);
-      }
-    }
-    const ticket = async (): Promise<string> => {
-      const headers = { Authorization: `Bearer ${token({ sub: "ada" })}` };
-      const answer = await fetch(`http://127.0.0.1:${port}/api/ws/ticket`, { method: "POST", headers });
-      if (!answer.ok) throw answer;
-      return v.parse(TICKET, await answer.json()).ticket;
-    };
-    const ada = client(proxy.port, { ticket, WebSocket: Spied }, "/ws");
-    const room = ada.join("general");
-    await room.joined;
-    let joins = 0;
-    room.on("joined", () => (joins += 1));
-    proxy.cutAll();
-    await until(() => joins === 1);
-    expect(urls).toHaveLength(2);
-    for (const url of urls) expect(url).toMatch(/^ws:\/\/127\.0\.0\.1:\d+\/ws\?ticket=[\w-]{43}$/);
   });
 });
 

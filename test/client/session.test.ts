@@ -1,5 +1,6 @@
-import { afterEach, describe, expect, test } from "bun:test";
-import { ClientRig, codeOf, settled } from "../support/client-rig.ts";
+import { afterEach, describe, expect, spyOn, test } from "bun:test";
+import type { Room } from "../../src/client/index.ts";
+import { ClientRig, codeOf, PLACE, settled } from "../support/client-rig.ts";
 
 afterEach(() => ClientRig.closeAll());
 
@@ -24,6 +25,81 @@ describe("a signal", () => {
     await settled();
     abort.abort();
     expect(await done).toEqual([]);
+  });
+
+  test("leaves a room, also when it was not joined yet, and nothing else", async () => {
+    const rig = new ClientRig();
+    const socket = await rig.connected();
+    const abort = new AbortController();
+    const { signal } = abort;
+    const room = rig.client.join("general", { signal });
+    const left: string[] = [];
+    room.on("left", ({ code }) => left.push(code));
+    const codes = [codeOf(room.joined), codeOf(room.send("hello"))];
+    await settled();
+    abort.abort();
+    expect(await Promise.all(codes)).toEqual(["LEFT", "LEFT"]);
+    expect(left).toEqual(["OK"]);
+    expect(socket.ofType("unsubscribe")).toMatchObject([{ topic: "room:general" }]);
+    expect(await codeOf(rig.client.join("other", { signal }).joined)).toBe("LEFT");
+    expect(rig.state).toBe("connected");
+  });
+
+  test("that is aborted after its room was left ends nothing of the next one", async () => {
+    const rig = new ClientRig();
+    await rig.connected();
+    const abort = new AbortController();
+    void rig.client.join("general", { signal: abort.signal }).leave();
+    const again = rig.client.join("general");
+    abort.abort();
+    await settled();
+    rig.answerJoin("room:general", { offset: 1, epoch: "e1" });
+    expect((await again.joined).offset).toBe(1);
+  });
+
+  test.each([
+    ["history", (room: Room, signal: AbortSignal) => room.history({ signal })],
+    ["presence", (room: Room, signal: AbortSignal) => room.presence({ signal })],
+    ["publish", (room: Room, signal: AbortSignal) => room.publish("note", null, { signal })],
+  ])("ends the wait for %s, before it is sent and after it", async (type, ask) => {
+    const rig = new ClientRig();
+    const socket = await rig.connected();
+    const room = rig.client.join("general");
+    const abort = new AbortController();
+    const before = codeOf(ask(room, abort.signal));
+    abort.abort();
+    expect(await before).toBe("AbortError");
+    await settled();
+    rig.answerJoin("room:general", { offset: 0, epoch: "e1" });
+    expect(socket.ofType(type)).toEqual([]);
+    const later = new AbortController();
+    const after = codeOf(ask(room, later.signal));
+    await settled();
+    expect(socket.ofType(type)).toHaveLength(1);
+    later.abort();
+    expect(await after).toBe("AbortError");
+  });
+
+  test("has no listener left behind what it was for", async () => {
+    const rig = new ClientRig();
+    const socket = await rig.connected();
+    const { signal } = new AbortController();
+    const removed = spyOn(signal, "removeEventListener");
+    const added = spyOn(signal, "addEventListener");
+    const room = rig.client.join("general", { signal });
+    await settled();
+    rig.answerJoin("room:general", { offset: 0, epoch: "e1" });
+    const sent = room.send("hello", { signal });
+    await settled();
+    socket.receive({ type: "message_sent", id: socket.ofType("chat_message")[0]?.["id"], messageId: "m", ...PLACE });
+    await sent;
+    await room.messages({ signal }).return?.();
+    void room.leave();
+    const other = new ClientRig({ signal });
+    await other.close();
+    const listeners = ({ mock }: typeof added | typeof removed) => new Set(mock.calls.map(([, listener]) => listener));
+    expect(listeners(removed)).toEqual(listeners(added));
+    expect(added).toHaveBeenCalledTimes(4);
   });
 
   test("closes the client, also when it is aborted before", async () => {

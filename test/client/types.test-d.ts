@@ -41,6 +41,7 @@ export const untilOf = (status: Status): number => status.until;
 
 const room = client.join("general");
 const topic = client.topic("conversation:42");
+client.topic("conversation:43", { signal, token: async () => "made-up", recover: { offset: 1, epoch: "e1" } });
 expectTypeOf(room).toEqualTypeOf<Room>();
 expectTypeOf(topic).toEqualTypeOf<Topic>();
 
