@@ -61,7 +61,7 @@ export class RedisNodes implements Nodes {
     this.#ports = ports;
     this.#times = { ...TIMES, ...times };
     this.#key = `${link.prefix}nodes`;
-    this.#channel = `${link.prefix}nodes:changes`;
+    this.#channel = `${link.channelPrefix}nodes:changes`;
     this.#roster = new Roster(this.self, this.#times.leaseMs);
     this.#questions = new Questions(link, this.#roster, {
       ...{ answerMs: this.#times.answerMs, clock: ports.clock, report: ports.report, key: this.#key },

@@ -118,7 +118,11 @@ export class Streams {
 }
 
 function namesOf(link: RedisLink, topic: string): { meta: string; stream: string; channel: string } {
-  return { meta: `${link.prefix}t:${topic}`, stream: `${link.prefix}s:${topic}`, channel: `${link.prefix}b:${topic}` };
+  return {
+    meta: `${link.prefix}t:${topic}`,
+    stream: `${link.prefix}s:${topic}`,
+    channel: `${link.channelPrefix}b:${topic}`,
+  };
 }
 
 /** Neither topics nor user ids hold a line break, so two keys are one only when all three parts are. */
