@@ -201,6 +201,8 @@ export class RedisLink {
     goesOn();
     const field = (name: string): string => new RegExp(`^${name}:(.*?)\\r?$`, "m").exec(info)?.[1] ?? "";
     if (field("role") !== "master") throw new UnfitError("READONLY");
+    // The keys of a script may be on several of its nodes.
+    if (field("redis_mode") === "cluster") throw new UnfitError("CLUSTER");
     // It would refuse every command until it has read its files.
     if (field("loading") === "1") throw new UnfitError("LOADING");
     for (const { source } of this.#taught) {
