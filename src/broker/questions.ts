@@ -48,7 +48,7 @@ export class Questions {
     this.#link = link;
     this.#roster = roster;
     this.#options = options;
-    this.#channel = `${link.prefix}questions`;
+    this.#channel = `${link.channelPrefix}questions`;
   }
 
   /** Messages that were none. */
@@ -146,6 +146,6 @@ export class Questions {
   }
 
   #channelOf(node: string): string {
-    return `${this.#link.prefix}answers:${node}`;
+    return `${this.#link.channelPrefix}answers:${node}`;
   }
 }

@@ -7,6 +7,7 @@ import { announcementIn, textOf } from "./node-messages.ts";
 import { ASK, Questions } from "./questions.ts";
 import { MAX_NODES, Roster } from "./roster.ts";
 import { Script } from "./redis/script.ts";
+import { refusedAs } from "./redis/unavailable.ts";
 
 const RENEW = new Script("renew-lease", ["nodes"], ["self", "leaseMs", "limit", "channel", "announcement"]);
 
@@ -61,7 +62,7 @@ export class RedisNodes implements Nodes {
     this.#ports = ports;
     this.#times = { ...TIMES, ...times };
     this.#key = `${link.prefix}nodes`;
-    this.#channel = `${link.prefix}nodes:changes`;
+    this.#channel = `${link.channelPrefix}nodes:changes`;
     this.#roster = new Roster(this.self, this.#times.leaseMs);
     this.#questions = new Questions(link, this.#roster, {
       ...{ answerMs: this.#times.answerMs, clock: ports.clock, report: ports.report, key: this.#key },
@@ -154,9 +155,13 @@ export class RedisNodes implements Nodes {
       ...{ self: this.self, leaseMs: String(this.#times.leaseMs), limit: String(MAX_NODES) },
       ...{ channel: this.#channel, announcement },
     };
-    const leases = await this.#link.run(RENEW, { nodes: this.#key }, args).then(leasesOf, () => null);
+    let refused: string | null = null;
+    const leases = await this.#link.run(RENEW, { nodes: this.#key }, args).then(leasesOf, (error: unknown) => {
+      refused = refusedAs(error);
+      return null;
+    });
     // The link says by itself when Redis is away.
-    if (leases !== null || this.#link.isUp) this.#refused(leases === null);
+    if (leases !== null || this.#link.isUp) this.#refused(leases === null, refused ?? "answer");
     if (leases === null) return;
     if (this.#wasCutOff) this.#aheadMs = null;
     if (leases.flag || this.#wasCutOff) this.#tell(this.#onCome, this.self);
@@ -166,8 +171,8 @@ export class RedisNodes implements Nodes {
     this.#read(leases);
   }
 
-  #refused(isRefused: boolean): void {
-    if (isRefused && !this.#isRefused) this.#ports.warn({}, "Redis does not take the lease of this node");
+  #refused(isRefused: boolean, refused: string): void {
+    if (isRefused && !this.#isRefused) this.#ports.warn({ refused }, "Redis does not take the lease of this node");
     this.#isRefused = isRefused;
   }
 

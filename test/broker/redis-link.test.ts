@@ -106,6 +106,17 @@ describe.skipIf(REDIS.path === null)(`the link to a Redis${REDIS.skipReason}`, (
     await until(() => heard.length === 1);
   });
 
+  test("is never up where the Redis is a part of a cluster, and says why", async () => {
+    const part = await TestRedis.start(["--cluster-enabled", "yes"]);
+    const [address] = redisAddresses(part.url) ?? [];
+    if (address === undefined) throw new Error("no address");
+    link = new RedisLink({ address, clock: systemClock, report: (change) => said.push(change) });
+    await link.start();
+    expect(link.isUp).toBe(false);
+    expect(said).toMatchObject([{ up: false, reason: "CLUSTER" }]);
+    await part.stop();
+  });
+
   test("reports no password, whatever goes wrong", async () => {
     link.stop();
     const [address] = redisAddresses(`redis://someone:topsecret@localhost:${redis.port}`) ?? [];

@@ -192,6 +192,19 @@ describe.skipIf(REDIS.path === null)(`a Redis in trouble${REDIS.skipReason}`, ()
     });
   });
 
+  test("with an entry in a stream that is longer than any node writes gives it to nobody", async () => {
+    await begin();
+    const before = await here.publish("before");
+    const long = `{"type":"note","data":"${"x".repeat(1_100_000)}"`;
+    await redis.command("XADD", `tautline:s:${TOPIC}`, "2-0", "k", "e", "b", long, "t", String(Date.now()));
+    await redis.command("HSET", `tautline:t:${TOPIC}`, "offset", "2");
+    expect(await here.broker.history(TOPIC, before, 10)).toMatchObject({ recovered: false, messages: [] });
+    expect(here.broker.foreignEntries).toBe(1);
+    await here.publish("after");
+    await until(() => there.texts.at(-1) === "after");
+    expect(there.texts).toEqual(["before", "after"]);
+  });
+
   test("keeps nothing without an end", async () => {
     await begin();
     await here.broker.publish(

@@ -9,6 +9,8 @@ import type { TestRedis } from "./redis.ts";
 export class RedisNodesRig {
   readonly redis: TestRedis;
   readonly warnings: string[] = [];
+  /** The same with their fields. */
+  readonly warned: (readonly [fields: object, message: string])[] = [];
   readonly failures: unknown[] = [];
   readonly #started: { readonly link: RedisLink; readonly nodes: RedisNodes }[] = [];
 
@@ -27,7 +29,10 @@ export class RedisNodesRig {
     const link = new RedisLink({ address, clock: systemClock, report: () => undefined });
     const ports = {
       clock,
-      warn: (_fields: object, message: string) => this.warnings.push(message),
+      warn: (fields: object, message: string) => {
+        this.warnings.push(message);
+        this.warned.push([fields, message]);
+      },
       report: (error: unknown) => this.failures.push(error),
     };
     const nodes = new RedisNodes(nodeId, link, ports, times);

@@ -17,8 +17,11 @@ const MAX_IN_FLIGHT = 20_000;
 export type Client = ReturnType<typeof newClient>;
 
 export interface ConnectionEvents {
-  /** A new connection, before anybody else may use it. What it rejects with ends the connection. */
-  prepare(client: Client): Promise<void>;
+  /**
+   * A new connection, before anybody else may use it. What it rejects with ends the connection, and so does an answer that takes too long:
+   * `goesOn` is called behind each.
+   */
+  prepare(client: Client, goesOn: () => void): Promise<void>;
   up(): void;
   /** Why, for the log: never a secret. */
   down(reason: string): void;
@@ -124,10 +127,7 @@ export class RedisConnection {
       const made = client;
       // The library tells every listener that is there, and throws where there is none.
       client.on("error", (error: unknown) => this.#end(made, reasonOf(error)));
-      await this.#within(
-        client.connect().then(() => this.#events.prepare(made)),
-        made,
-      );
+      await this.#make(made);
       // Ended while it was being made: nothing may come in by it any more.
       if (this.#client !== client || this.#isStopped) return this.#destroy(client);
       this.#failures = 0;
@@ -142,11 +142,21 @@ export class RedisConnection {
     }
   }
 
-  /** The time limit of the library is for the TCP connection alone: a Redis that hangs would accept it. */
-  async #within(connecting: Promise<void>, client: Client): Promise<void> {
-    const cancel = this.#clock.after(CONNECT_TIMEOUT_MS, () => this.#end(client, "no answer to the first command"));
+  /**
+   * The time limit of the library is for the TCP connection alone: a Redis that hangs would accept it. It is for each answer, not for all of them:
+   * a node of many topics has much to say first.
+   */
+  async #make(client: Client): Promise<void> {
+    let cancel = (): void => undefined;
+    const goesOn = (): void => {
+      cancel();
+      cancel = this.#clock.after(CONNECT_TIMEOUT_MS, () => this.#end(client, "no answer to the first command"));
+    };
+    goesOn();
     try {
-      await connecting;
+      await client.connect();
+      goesOn();
+      await this.#events.prepare(client, goesOn);
     } finally {
       cancel();
     }

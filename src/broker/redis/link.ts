@@ -13,6 +13,8 @@ const DEAF_AFTER_MS = 3_000;
 /** Channels in one SUBSCRIBE: a node with many topics is not to block Redis. */
 const CHANNELS_PER_COMMAND = 512;
 const TICK_MS = 250;
+/** What a Redis says that takes nothing, or not yet. */
+const UNFIT = /^(?:READONLY|LOADING|MASTERDOWN)/;
 
 export interface LinkOptions {
   readonly address: RedisAddress;
@@ -28,6 +30,16 @@ export interface Server {
   readonly evictionPolicy: string;
 }
 
+/** Nothing is asked of such a Redis. */
+class UnfitError extends Error {
+  readonly code: string;
+
+  constructor(code: string) {
+    super(code);
+    this.code = code;
+  }
+}
+
 type Listener = (message: string) => void;
 type Taught = Pick<Script<never, never>, "source">;
 
@@ -38,13 +50,18 @@ type Taught = Pick<Script<never, never>, "source">;
 export class RedisLink {
   /** That of its address. */
   readonly name: string;
+  /** Before every key. */
   readonly prefix: string;
+  /** Before every channel. Redis has one set of channels for all its databases. */
+  readonly channelPrefix: string;
   readonly #clock: Clock;
   readonly #report: LinkOptions["report"];
   readonly #commands: RedisConnection;
   readonly #bus: RedisConnection;
   readonly #watch: MasterWatch;
   readonly #channels = new Map<string, Listener>();
+  /** Those that a new connection of the bus has been told of, while it is being made. */
+  #subscribed = new Set<string>();
   readonly #onUp: (() => void)[] = [];
   readonly #taught: Taught[] = [];
   readonly #probeChannel: string;
@@ -60,17 +77,21 @@ export class RedisLink {
   constructor({ address, clock, report }: LinkOptions) {
     this.name = addressName(address);
     this.prefix = address.prefix;
+    this.channelPrefix = address.database === 0 ? address.prefix : `${address.prefix}db${address.database}:`;
     this.#clock = clock;
     this.#report = report;
-    this.#probeChannel = `${address.prefix}probe:${crypto.randomUUID()}`;
+    this.#probeChannel = `${this.channelPrefix}probe:${crypto.randomUUID()}`;
     this.#commands = new RedisConnection(address, clock, {
-      prepare: (client) => this.#identify(client),
+      prepare: (client, goesOn) => this.#identify(client, goesOn),
       up: () => this.#changed(),
       down: (reason) => this.#changed(reason),
     });
     this.#bus = new RedisConnection(address, clock, {
-      prepare: (client) => this.#resubscribe(client),
-      up: () => this.#changed(),
+      prepare: (client, goesOn) => this.#resubscribe(client, goesOn),
+      up: () => {
+        this.#settleChannels();
+        this.#changed();
+      },
       down: (reason) => this.#changed(reason),
     });
     this.#watch = new MasterWatch(address, clock, [this.#commands, this.#bus]);
@@ -170,14 +191,20 @@ export class RedisLink {
 
   #fail(error: unknown): never {
     // A master that became a replica takes nothing more: the next connection asks who the master is.
-    if (isRefusal(error) && /^(?:READONLY|LOADING|MASTERDOWN)/.test(error.message)) this.#commands.reset("READONLY");
+    const unfit = isRefusal(error) ? UNFIT.exec(error.message) : null;
+    if (unfit !== null) this.#commands.reset(unfit[0]);
     throw error;
   }
 
-  async #identify(client: Client): Promise<void> {
+  async #identify(client: Client, goesOn: () => void): Promise<void> {
     const info = v.parse(v.string(), await client.sendCommand(["INFO"]));
+    goesOn();
     const field = (name: string): string => new RegExp(`^${name}:(.*?)\\r?$`, "m").exec(info)?.[1] ?? "";
-    if (field("role") !== "master") throw new Error("not a master");
+    if (field("role") !== "master") throw new UnfitError("READONLY");
+    // The keys of a script may be on several of its nodes.
+    if (field("redis_mode") === "cluster") throw new UnfitError("CLUSTER");
+    // It would refuse every command until it has read its files.
+    if (field("loading") === "1") throw new UnfitError("LOADING");
     for (const { source } of this.#taught) {
       // Who may not load scripts can still send them whole.
       await client.sendCommand(["SCRIPT", "LOAD", source]).catch((error: unknown) => {
@@ -187,19 +214,37 @@ export class RedisLink {
     this.#server = { runId: field("run_id"), evictionPolicy: field("maxmemory_policy") };
   }
 
-  async #resubscribe(client: Client): Promise<void> {
-    const subscribed = new Set<string>();
+  async #resubscribe(client: Client, goesOn: () => void): Promise<void> {
+    this.#subscribed = new Set();
     // More may be wanted while some are being subscribed.
-    for (let channels = this.#wanted(subscribed); channels.length > 0; channels = this.#wanted(subscribed)) {
-      for (const channel of channels) subscribed.add(channel);
-      await client.subscribe(channels, this.#dispatch);
+    for (let channels = this.#missing(); channels.length > 0; channels = this.#missing()) {
+      for (let at = 0; at < channels.length; at += CHANNELS_PER_COMMAND) {
+        const part = channels.slice(at, at + CHANNELS_PER_COMMAND);
+        for (const channel of part) this.#subscribed.add(channel);
+        await client.subscribe(part, this.#dispatch);
+        goesOn();
+      }
     }
     this.#heardAtMs = this.#clock.monotonic();
     this.#probedAtMs = this.#heardAtMs;
   }
 
-  #wanted(subscribed: ReadonlySet<string>): string[] {
-    return [...this.#channels.keys()].filter((channel) => !subscribed.has(channel)).slice(0, CHANNELS_PER_COMMAND);
+  /** From here on whoever wants a channel, or gives one up, says so itself: what was said before that went nowhere. */
+  #settleChannels(): void {
+    const { client } = this.#bus;
+    const missing = this.#missing();
+    const surplus = [...this.#subscribed].filter((channel) => !this.#channels.has(channel));
+    this.#subscribed = new Set();
+    if (missing.length > 0)
+      void client?.subscribe(missing, this.#dispatch).then(
+        () => this.#changed(),
+        () => undefined,
+      );
+    if (surplus.length > 0) void client?.unsubscribe(surplus, this.#dispatch).catch(() => undefined);
+  }
+
+  #missing(): string[] {
+    return [...this.#channels.keys()].filter((channel) => !this.#subscribed.has(channel));
   }
 
   readonly #dispatch = (message: string, channel: string): void => {

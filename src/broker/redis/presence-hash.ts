@@ -33,7 +33,7 @@ export class PresenceHash {
   constructor(link: RedisLink, topic: string) {
     this.link = link;
     this.topic = topic;
-    this.channel = `${link.prefix}pc:${topic}`;
+    this.channel = `${link.channelPrefix}pc:${topic}`;
     this.#key = `${link.prefix}p:${topic}`;
   }
 

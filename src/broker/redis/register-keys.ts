@@ -63,7 +63,7 @@ export class RegisterKeys {
     const prefix = `${link.prefix}${name}`;
     this.#link = link;
     this.#most = most;
-    this.channel = prefix;
+    this.channel = `${link.channelPrefix}${name}`;
     this.#keys = {
       meta: `${prefix}:meta`,
       data: `${prefix}:data`,

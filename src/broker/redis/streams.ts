@@ -3,7 +3,7 @@ import type { History, Identity, Position, Positioned, Publication } from "../br
 import { payloadHash } from "../payload-hash.ts";
 import { bodyOf } from "./bus-message.ts";
 import { newLineage } from "./lineage.ts";
-import type { RedisLink } from "./link.ts";
+import { MAX_BUS_LENGTH, type RedisLink } from "./link.ts";
 import { PublishQueue } from "./publish-queue.ts";
 import { publishScriptOf, TOPIC_LIFE_MS } from "./publish-script.ts";
 import { Script } from "./script.ts";
@@ -109,7 +109,9 @@ export class Streams {
   #messages(flat: readonly unknown[], epochOfThem: string): Positioned[] {
     const messages: Positioned[] = [];
     for (let index = 0; index < flat.length; index += 3) {
-      const body = bodyOf(flat[index + 1], flat[index + 2]);
+      const json = flat[index + 2];
+      const isOurs = typeof json === "string" && json.length <= MAX_BUS_LENGTH;
+      const body = isOurs ? bodyOf(flat[index + 1], json) : null;
       if (body === null) this.foreignMessages += 1;
       else messages.push({ body, offset: Number(flat[index]), epoch: epochOfThem });
     }
@@ -118,7 +120,11 @@ export class Streams {
 }
 
 function namesOf(link: RedisLink, topic: string): { meta: string; stream: string; channel: string } {
-  return { meta: `${link.prefix}t:${topic}`, stream: `${link.prefix}s:${topic}`, channel: `${link.prefix}b:${topic}` };
+  return {
+    meta: `${link.prefix}t:${topic}`,
+    stream: `${link.prefix}s:${topic}`,
+    channel: `${link.channelPrefix}b:${topic}`,
+  };
 }
 
 /** Neither topics nor user ids hold a line break, so two keys are one only when all three parts are. */
