@@ -6,12 +6,12 @@ import { RawPeer } from "../support/peer.ts";
 /** The memory of a node whose clients stop reading: bounded by what may wait for all of them, and free for the next. */
 
 const MIB = 1_048_576;
-const COUNT = 40;
+const COUNT = 120;
 const MAX_TOTAL_BYTES = 16 * MIB;
-/** Of 16 KB each: 4 MB for a member wait in the kernel, the rest would in the node: 480 MB without a bound. */
+/** Of 16 KB each: 4 MB for a member wait in the kernel, the rest would in the node: 1.4 GB without a bound. */
 const MESSAGES = 1_000;
 /** What comes between two looks, and garbage that a busy machine did not collect yet. */
-const SLACK = 250 * MIB;
+const SLACK = 700 * MIB;
 
 let node: NodeProcess;
 let peers: RawPeer[] = [];
