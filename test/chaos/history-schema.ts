@@ -21,7 +21,7 @@ export const entry = v.variant("op", [
     id: name,
     payload: name,
     via: v.picklist(["live", "recovery"]),
-    publishedAtMs: v.exactOptional(timeMs),
+    publishedAtMs: timeMs,
   }),
   v.object({ op: v.literal("attempt"), ...inTopic, id: name, payload: name }),
   v.object({ op: v.literal("ack"), ...inTopic, ...place, id: name }),

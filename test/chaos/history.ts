@@ -74,7 +74,7 @@ export interface Receipt extends Recorded, Place {
   readonly payload: string;
   readonly via: "live" | "recovery";
   /** When the node published it, by the message itself. */
-  readonly publishedAtMs?: number;
+  readonly publishedAtMs: number;
 }
 
 /** The node said on a live connection that messages up to `position` are lost to this client. */

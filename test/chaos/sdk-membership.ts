@@ -91,10 +91,11 @@ export class SdkMembership implements FleetMembership {
   }
 
   #received(message: Message): void {
-    const { offset, epoch, from, messageId, event, text, data, isRecovered } = message;
+    const { offset, epoch, from, messageId, event, text, data, timestamp, isRecovered } = message;
     this.#catchUp(message);
     const payload = recordedAs(event === EVENT ? textOf(fieldsOf(data), "text") : (text ?? ""));
-    const seen: Seen = { offset, epoch, from: String(from?.userId), id: messageId, payload };
+    const said = { from: String(from?.userId), id: messageId, payload, publishedAtMs: timestamp };
+    const seen: Seen = { offset, epoch, ...said };
     this.#record(seen, isRecovered ? "recovery" : "live");
     this.#givenOut.add(`${seen.from} ${seen.id}`);
   }

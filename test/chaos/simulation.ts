@@ -116,7 +116,8 @@ export class Simulation {
 
   #receipt({ name }: Participant, place: Place, via: "live" | "recovery"): Letter {
     const { from, id } = this.#stream[place.offset - 1] ?? { from: "", id: "" };
-    return { op: "receipt", ...this.#by(name), ...place, from, id, payload: payloadOf(id), via };
+    const said = { from, id, payload: payloadOf(id), publishedAtMs: this.#nowMs };
+    return { op: "receipt", ...this.#by(name), ...place, ...said, via };
   }
 
   #read(member: Participant, letters: number): void {

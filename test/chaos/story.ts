@@ -57,7 +57,8 @@ export class Story {
   receive(client: string, offset: number, fields: Fields<"receipt"> = {}): this {
     const id = fields.id ?? `m${offset}`;
     const said = { from: this.#sender, id, payload: payloadOf(id) };
-    return this.#add({ op: "receipt", ...this.#by(client), ...placeAt(offset), ...said, via: "live", ...fields });
+    const came = { ...said, via: "live", publishedAtMs: this.nowMs } as const;
+    return this.#add({ op: "receipt", ...this.#by(client), ...placeAt(offset), ...came, ...fields });
   }
 
   recover(client: string, ...offsets: readonly number[]): this {

@@ -220,7 +220,10 @@ export const TAMPERINGS: readonly Tampering[] = [
         ...entries
           .filter(isReceipt)
           .slice(0, 1)
-          .map((receipt) => ({ ...receipt, client: bar.client, atMs: bar.atMs + 0.5 })),
+          .map((receipt) => ({
+            ...{ ...receipt, client: bar.client },
+            ...{ atMs: bar.atMs + 0.5, publishedAtMs: bar.atMs + 0.5 },
+          })),
       ],
     ),
   },

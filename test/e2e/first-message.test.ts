@@ -30,6 +30,7 @@ async function authenticated(claims: Record<string, unknown> = {}): Promise<RawP
 /** The refusal frame and the close behind it. */
 async function refusalOf(refused: RawPeer): Promise<{ frame: JsonObject; code: number; reason: string }> {
   const frame = await refused.json();
+  expect(frame.type).toBe("auth_error");
   return { frame, ...(await refused.closed()) };
 }
 

@@ -52,7 +52,7 @@ export class Member {
   }
 
   /** Returns whether the client had nothing of this place before. */
-  receive(slot: Slot, version: Version, { via, atMs, publishedAtMs = Number.POSITIVE_INFINITY }: Receipt): boolean {
+  receive(slot: Slot, version: Version, { via, atMs, publishedAtMs }: Receipt): boolean {
     let ways = this.#ways.get(slot.stream);
     if (ways === undefined) {
       ways = new OffsetMap();
