@@ -85,7 +85,7 @@ describe("clients whose machine stands still", () => {
 describe("a peer that neither reads nor answers", () => {
   test("stays in presence for the grace, and its places are free at once", async () => {
     const node = await startNode({
-      ...{ PING_INTERVAL_MS: "100", PONG_TIMEOUT_MS: "500", PRESENCE_GRACE_MS: "1000", MAX_CONNECTIONS_PER_USER: "1" },
+      ...{ PING_INTERVAL_MS: "100", PONG_TIMEOUT_MS: "1500", PRESENCE_GRACE_MS: "1000", MAX_CONNECTIONS_PER_USER: "1" },
     });
     const bystander = await node.member("bystander", "r");
     const dead = await RawPeer.open(
