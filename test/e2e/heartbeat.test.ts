@@ -106,7 +106,7 @@ describe("the end of a token", () => {
 
   test("is announced, then closes the connection 4001 TOKEN_EXPIRED", async () => {
     node = await TestNode.start({ PING_INTERVAL_MS: "200", CLOCK_TOLERANCE_S: "0" });
-    const claims = ending(2);
+    const claims = ending(3);
     const ada = await node.connect("ada", claims);
     expect(await ada.json()).toEqual({
       type: "auth_expiring",
@@ -119,8 +119,8 @@ describe("the end of a token", () => {
 
   test("does not come when the token is refreshed, which answers with the new end and the topics", async () => {
     node = await TestNode.start({ PING_INTERVAL_MS: "200", CLOCK_TOLERANCE_S: "0" });
-    const ada = await node.connect("ada", { ...ending(2), follows: ["x", "y"] });
-    const unrefreshed = await node.connect("bob", ending(2));
+    const ada = await node.connect("ada", { ...ending(3), follows: ["x", "y"] });
+    const unrefreshed = await node.connect("bob", ending(3));
     await ada.jsonOfType("auth_expiring");
     ada.send({ type: "join_room", roomSlug: "r" });
     await ada.jsonOfType("room_joined");
@@ -143,7 +143,7 @@ describe("the end of a token", () => {
 
   test("comes as before when the refresh is refused", async () => {
     node = await TestNode.start({ PING_INTERVAL_MS: "200", CLOCK_TOLERANCE_S: "0" });
-    const ada = await node.connect("ada", ending(2));
+    const ada = await node.connect("ada", ending(3));
     await ada.jsonOfType("auth_expiring");
     ada.send({ type: "refresh", token: token({ sub: "bob" }) });
     expect(await ada.json()).toMatchObject({ type: "error", code: "FORBIDDEN" });

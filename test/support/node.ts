@@ -149,6 +149,8 @@ export class TestNode {
       const value = (await this.metrics()).get(name) ?? 0;
       if (isWanted(value)) return value;
       if (performance.now() > deadline) throw new Error(`${name} stayed at ${value}`);
+      // Asked without a pause, a node that is busy has little time for anything else.
+      await Bun.sleep(5);
     }
   }
 
