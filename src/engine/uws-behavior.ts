@@ -7,20 +7,32 @@ type WebSocketOf<S> = UwsWebSocket<SocketData<S>>;
 
 const NO_COMPRESSION = 0;
 
+/** A fault of the application ends the connection that it was about. */
+function failed<S>(handler: Handler<S>, socket: UwsSocket<S>, error: unknown): void {
+  try {
+    handler.failed(error);
+    socket.close(1011, CLOSES[1011].name);
+  } catch {
+    socket.terminate();
+  }
+}
+
+/** Once the upgrade is behind it. */
+export function openSocket<S>(handler: Handler<S>, socket: UwsSocket<S>): void {
+  try {
+    if (socket.open()) handler.open(socket, socket.session);
+  } catch (error) {
+    failed(handler, socket, error);
+  }
+}
+
 /** What uWebSockets.js calls for its WebSockets. `sockets` are those that are open. A throw would end the process: none leaves here. */
 export function behaviorOf<S>(
   handler: Handler<S>,
   { maxMessageBytes, maxUnsentBytes }: EngineOptions,
   sockets: Set<UwsSocket<S>>,
 ): Omit<UwsBehavior<SocketData<S>>, "upgrade"> {
-  const fail = (socket: UwsSocket<S>, error: unknown): void => {
-    try {
-      handler.failed(error);
-      socket.close(1011, CLOSES[1011].name);
-    } catch {
-      socket.terminate();
-    }
-  };
+  const fail = (socket: UwsSocket<S>, error: unknown): void => failed(handler, socket, error);
   const heard = (ws: WebSocketOf<S>): void => {
     const socket = ws.getUserData().socket;
     try {
@@ -42,11 +54,6 @@ export function behaviorOf<S>(
       const socket = ws.getUserData().socket;
       socket.attach(ws);
       sockets.add(socket);
-      try {
-        handler.open(socket, socket.session);
-      } catch (error) {
-        fail(socket, error);
-      }
     },
     message(ws, message, isBinary) {
       const socket = ws.getUserData().socket;
@@ -73,7 +80,8 @@ export function behaviorOf<S>(
       socket.detach();
       sockets.delete(socket);
       try {
-        handler.close(socket.session, code, Buffer.from(reason).toString());
+        if (socket.isOpen) handler.close(socket.session, code, Buffer.from(reason).toString());
+        else handler.abandoned(socket.session);
       } catch (error) {
         fail(socket, error);
       }

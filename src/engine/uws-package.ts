@@ -32,7 +32,7 @@ export interface UwsResponse {
   /** 4 or 16 bytes; none on a Unix socket. */
   getRemoteAddress(): ArrayBuffer;
   cork(write: () => void): void;
-  /** Runs `open` before it returns. */
+  /** Runs the `open` of the behavior before it returns. */
   upgrade(userData: object, key: string, subprotocol: string, extensions: string, context: UwsContext): void;
 }
 

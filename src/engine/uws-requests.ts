@@ -1,5 +1,6 @@
 import { ERRORS } from "../protocol/codes.ts";
 import type { Accept, EngineOptions, Handler, Refuse } from "./engine.ts";
+import { openSocket } from "./uws-behavior.ts";
 import { isWellFormedHost, listsToken, refusalOf } from "./upgrade-check.ts";
 import { requestOf, writeAnswer } from "./uws-answer.ts";
 import { type AnswerHead, Exchange } from "./uws-exchange.ts";
@@ -73,45 +74,39 @@ export class Requests<S> {
 
   async #settleLater(exchange: Exchange, context: UwsContext, answer: Promise<Accept<S> | Refuse>): Promise<void> {
     try {
-      this.#settle(exchange, context, await answer);
+      const settled = await answer;
+      // A promise may be kept before the package has read its packet to the end. Frames that it finds there it takes for HTTP, and ends the connection.
+      await new Promise((resolve) => setImmediate(resolve));
+      this.#settle(exchange, context, settled);
     } catch (error) {
       this.#internalError(exchange, error);
     }
   }
 
+  /**
+   * An upgrade where nothing had to wait is made at once, in the call of the package: an upgrade in a later turn is one that the package, before July
+   * 2026, ends now and then (uWebSockets #1929: it looks at memory that it has given back).
+   */
   #settle(exchange: Exchange, context: UwsContext, answer: Accept<S> | Refuse): void {
     if (!("session" in answer)) return refuse(exchange, answer);
+    const { session, subprotocol } = answer;
+    if (exchange.isOver) return this.#handler.abandoned(session);
     const headers = Object.entries(answer.headers ?? {});
     if (headers.some(([, value]) => UNSENDABLE.test(value))) {
-      this.#handler.abandoned(answer.session);
+      this.#handler.abandoned(session);
       throw new TypeError("a header of the upgrade cannot be sent");
     }
-    // Frames in the packet of the handshake would be lost without a word: in a later turn the package has taken them for HTTP, and ended the connection.
-    setImmediate(() => this.#open(exchange, context, answer, headers));
-  }
-
-  #open(
-    exchange: Exchange,
-    context: UwsContext,
-    { session, subprotocol }: Accept<S>,
-    headers: readonly (readonly [string, string])[],
-  ): void {
-    if (exchange.isOver) {
-      try {
-        this.#handler.abandoned(session);
-      } catch (error) {
-        this.#internalError(exchange, error);
-      }
-      return;
-    }
     const key = exchange.head.header("sec-websocket-key") ?? "";
+    const socket = new UwsSocket(session);
+    const data: SocketData<S> = { socket };
     exchange.upgrade((response) => {
       // The package writes a status of its own, and no header is written before one.
       response.writeStatus("101 Switching Protocols");
       for (const [name, value] of headers) response.writeHeader(name, value);
-      const data: SocketData<S> = { socket: new UwsSocket(session) };
       response.upgrade(data, key, subprotocol ?? "", "", context);
     });
+    // Behind `cork`, in which the package leaves a connection half open that the application closes.
+    openSocket(this.#handler, socket);
   }
 
   #fetch(exchange: Exchange): void {

@@ -23,6 +23,7 @@ const SEND_RESULTS: readonly SendResult[] = ["buffered", "sent", "dropped"];
 export class UwsSocket<S> implements Socket {
   readonly session: S;
   #ws: WebSocketOf<S> | null = null;
+  #isOpen = false;
   #overLimit = false;
 
   constructor(session: S) {
@@ -31,7 +32,18 @@ export class UwsSocket<S> implements Socket {
 
   attach(ws: WebSocketOf<S>): void {
     this.#ws = ws;
-    ws.subscribe(EVERYONE);
+  }
+
+  /** The session has a connection from here on. False: it is gone already. */
+  open(): boolean {
+    if (this.#ws === null) return false;
+    this.#isOpen = true;
+    this.#ws.subscribe(EVERYONE);
+    return true;
+  }
+
+  get isOpen(): boolean {
+    return this.#isOpen;
   }
 
   detach(): void {

@@ -16,7 +16,7 @@ describe.skipIf(engineUws.nodePath === null)(`uWebSockets.js${engineUws.skipReas
     answersPipelined: false,
     skip: [
       {
-        reason: "the package reads what follows an upgrade in its packet as HTTP",
+        reason: "the package drops what follows an upgrade in its packet",
         tests: ["that is answered at once loses no frame of its own packet"],
       },
       {

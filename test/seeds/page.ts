@@ -10,7 +10,7 @@ interface Timer {
   readonly delayMs: number;
 }
 
-const TIMEOUT_MS = 4_500;
+const TIMEOUT_MS = 20_000;
 
 /** The text of a client in `clients/`, with its host and token replaced. Each of them must occur. A script unless the name has an ending. */
 export function client(name: string, replacements: Readonly<Record<string, string>>): string {

@@ -9,7 +9,7 @@ const REASONS = {
   parser: "the package reads it otherwise, or ends the connection without an answer",
   proxy: "the package skips a header of the PROXY protocol",
   frames: "the package does not look for that",
-  packet: "the package reads what follows an upgrade in its packet as HTTP",
+  packet: "the package drops what follows an upgrade in its packet",
 } as const;
 
 type Reason = keyof typeof REASONS;
