@@ -129,9 +129,8 @@ class LineSink implements Sink {
   }
 
   append(writer: Writer, line: string): boolean {
-    const bytes = Buffer.byteLength(line);
     // Once a line is dropped the next ones are too, until room was made: what follows a gap follows the line that reports it.
-    if (this.#dropping || this.#closed || this.#queue.bytes + bytes > this.#maxBufferedBytes) {
+    if (this.#dropping || this.#closed || !this.#queue.hasRoom(line, this.#maxBufferedBytes)) {
       this.#dropping = true;
       this.drops += 1;
       writer.lost += 1;
@@ -139,7 +138,7 @@ class LineSink implements Sink {
       if (this.#queue.bytes === 0) this.#pumpAfter(this.#gatherMs);
       return false;
     }
-    this.#gather(line, bytes);
+    this.#gather(line);
     return true;
   }
 
@@ -172,8 +171,8 @@ class LineSink implements Sink {
     await new Promise<void>((resolve) => close(descriptor, () => resolve()));
   }
 
-  #gather(line: string, bytes: number): void {
-    if (this.#queue.append(line, bytes)) {
+  #gather(line: string): void {
+    if (this.#queue.append(line)) {
       if (!this.#retrying) this.#pump();
     } else if (!this.#writing && this.#cancelTimer === null) {
       this.#pumpAfter(this.#gatherMs);
@@ -233,7 +232,7 @@ class LineSink implements Sink {
       if (writer.unreported === 0) continue;
       const line = writer.lostLine(writer.unreported);
       writer.unreported = 0;
-      this.#gather(line, Buffer.byteLength(line));
+      this.#gather(line);
     }
   }
 
