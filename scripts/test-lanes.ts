@@ -3,11 +3,11 @@ import { runTests, type TestRun } from "./test-run.ts";
 
 /** What the project is measured with has tests too: `bun run test:kit`. */
 const OF_THE_KIT = /^test\/(?:chaos|bench)\//;
-/** Much of a test is waiting. Two at once are what two cores bear. */
-const MAX_LANES = 2;
+/** Much of a test is waiting: a core bears more than one of them. */
+const LANES = Math.min(4, availableParallelism() + 1);
 const FILES_AT_ONCE = 10;
 
-/** All tests but those of the kit, some files at a time in each of two processes; what each says is written when it has ended. */
+/** All tests but those of the kit, some files at a time in each of several processes; what each says is written when it has ended. */
 export async function runInLanes(): Promise<TestRun> {
   const waiting = [...new Bun.Glob("test/**/*.test.ts").scanSync()]
     .filter((path) => !OF_THE_KIT.test(path) && !path.includes("node_modules"))
@@ -20,7 +20,7 @@ export async function runInLanes(): Promise<TestRun> {
       for (const chunk of said) process.stderr.write(chunk);
     }
   };
-  await Promise.all(Array.from({ length: Math.min(MAX_LANES, availableParallelism()) }, lane));
+  await Promise.all(Array.from({ length: LANES }, lane));
   return sumOf(runs);
 }
 
