@@ -60,7 +60,8 @@ export class TestSentinel {
     });
     // The Sentinel ends the connections to whoever it gives another role.
     const info = (): Promise<unknown> => this.second.command("INFO", "replication").catch(() => "");
-    await until(async () => /role:master/.test(String(await info())));
+    const isMaster = async (): Promise<boolean> => /role:master/.test(String(await info()));
+    await until(isMaster).catch(() => until(isMaster));
   }
 
   /** One command to the Sentinel, on a connection of its own. */
