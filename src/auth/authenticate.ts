@@ -1,11 +1,11 @@
-import { hash } from "node:crypto";
 import type { Clock } from "../observe/clock.ts";
 import { ProtocolError } from "../protocol/codes.ts";
 import type { Principal } from "../protocol/principal.ts";
 import { type ClaimRules, principalOf } from "./claims.ts";
+import { digestOf } from "./digest.ts";
 import { FailedAuthentications } from "./failures.ts";
 import { isSignatureValid, type KeyOptions, KeySet, type PublicKey, type PublicKeys } from "./keys.ts";
-import { isHmacValid, MAX_TOKEN_LENGTH, type ParsedToken, parseObject, parseToken } from "./jwt.ts";
+import { MAX_TOKEN_LENGTH, type ParsedToken, parseObject, parseToken } from "./jwt.ts";
 import type { Credential } from "./sources.ts";
 import { VerifiedTokens } from "./verified.ts";
 
@@ -98,7 +98,7 @@ class TokenAuthenticator implements Authenticator {
   }
 
   verify(token: string, addressKey: string | null): Principal | Promise<Principal> {
-    const digest = digestOf(token);
+    const digest = tokenDigest(token);
     const known = this.#verified.get(digest);
     if (known !== null) return known;
     // Only now: whoever shares an address with an attacker still gets in with a token that was good before.
@@ -108,7 +108,7 @@ class TokenAuthenticator implements Authenticator {
     const keys = parsed === null ? null : this.#keys.get(parsed.alg);
     if (parsed === null || keys === null) throw this.#failure(digest, addressKey);
     if (keys.kind === "public") return this.#verifyPublic(token, parsed, keys, digest, addressKey);
-    if (!isHmacValid(parsed, keys.hash, keys.key)) throw this.#failure(digest, addressKey);
+    if (!keys.hmac.isValid(parsed.signingInput, parsed.signature)) throw this.#failure(digest, addressKey);
     return this.#accept(parsed, digest, this.#verified.generation, Number.POSITIVE_INFINITY);
   }
 
@@ -162,7 +162,7 @@ class TokenAuthenticator implements Authenticator {
   }
 
   #holderOf(ticket: string, principal: Principal | null, addressKey: string | null): Principal {
-    if (principal === null) throw this.#failure(digestOf(ticket), addressKey);
+    if (principal === null) throw this.#failure(tokenDigest(ticket), addressKey);
     return principal;
   }
 
@@ -173,6 +173,6 @@ class TokenAuthenticator implements Authenticator {
 }
 
 /** Longer ones are refused anyway: they share the digest of their beginning, which no good token has. */
-export function digestOf(token: string): string {
-  return hash("sha256", token.length > MAX_TOKEN_LENGTH ? token.slice(0, MAX_TOKEN_LENGTH + 1) : token, "base64url");
+export function tokenDigest(token: string): string {
+  return digestOf(token.length > MAX_TOKEN_LENGTH ? token.slice(0, MAX_TOKEN_LENGTH + 1) : token);
 }

@@ -1,5 +1,3 @@
-import { createHmac, type KeyObject, timingSafeEqual } from "node:crypto";
-
 /** The shape of a JWT in JWS compact serialisation (RFC 7515 section 7.1), before and without any trust in it. */
 
 export const MAX_TOKEN_LENGTH = 8_192;
@@ -20,8 +18,9 @@ export interface ParsedToken {
   readonly typ: unknown;
   /** What the signature is over: the first two parts with their dot. */
   readonly signingInput: string;
-  readonly payload: Uint8Array;
-  readonly signature: Uint8Array;
+  /** Canonical base64url, and so is the signature: each is decoded where it is needed. */
+  readonly payload: string;
+  readonly signature: string;
 }
 
 interface Header {
@@ -38,9 +37,9 @@ export function parseToken(token: string): ParsedToken | null {
   if (first === last) return null;
   const header = headerOf(token.slice(0, first));
   if (header === null) return null;
-  const payload = decodeBase64url(token.slice(first + 1, last));
-  const signature = decodeBase64url(token.slice(last + 1));
-  if (payload === null || signature === null) return null;
+  const payload = token.slice(first + 1, last);
+  const signature = token.slice(last + 1);
+  if (!isBase64url(payload) || !isBase64url(signature)) return null;
   const { alg, kid, typ } = header;
   return { alg, kid, typ, signingInput: token.slice(0, last), payload, signature };
 }
@@ -61,8 +60,7 @@ function headerOf(text: string): Header | null {
 }
 
 function readHeader(text: string): Header | null {
-  const bytes = decodeBase64url(text);
-  const header = bytes === null ? null : parseObject(bytes);
+  const header = isBase64url(text) ? parseObject(text) : null;
   if (header === null || REFUSED_MEMBERS.some((member) => Object.hasOwn(header, member))) return null;
   const { alg, kid, typ } = header;
   if (typeof alg !== "string" || (kid !== undefined && !isKeyId(kid))) return null;
@@ -76,14 +74,10 @@ const LAST_OF_TWO = "AQgw";
 const LAST_OF_THREE = "AEIMQUYcgkosw048";
 
 /**
- * The bytes; null when the text is empty or not the one canonical encoding of them: padding, other alphabets, line breaks and non-zero
+ * False for an empty text and for all but the one canonical encoding of some bytes: padding, other alphabets, line breaks and non-zero
  * trailing bits would let one token be written in many ways (RFC 4648 sections 3.5 and 12).
  */
-export function decodeBase64url(text: string): Uint8Array | null {
-  return isCanonical(text) ? Buffer.from(text, "base64url") : null;
-}
-
-function isCanonical(text: string): boolean {
+export function isBase64url(text: string): boolean {
   if (!BASE64URL.test(text)) return false;
   const left = text.length % 4;
   if (left === 0) return true;
@@ -94,10 +88,13 @@ function isCanonical(text: string): boolean {
 /** Without the BOM that a decoder would drop silently: RFC 8259 section 8.1 forbids to send one. */
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** A JSON object from UTF-8; null for all else. Of a repeated name the last one counts, as RFC 7519 section 4 permits. */
-export function parseObject(bytes: Uint8Array): Readonly<Record<string, unknown>> | null {
+/** No part of a token is longer. Written anew by every `parseObject`, which saves a buffer for each token. */
+const decoded = Buffer.alloc(MAX_TOKEN_LENGTH);
+
+/** A JSON object from UTF-8 in canonical base64url; null for all else. Of a repeated name the last one counts, as RFC 7519 section 4 permits. */
+export function parseObject(text: string): Readonly<Record<string, unknown>> | null {
   try {
-    const value: unknown = JSON.parse(utf8.decode(bytes));
+    const value: unknown = JSON.parse(utf8.decode(decoded.subarray(0, decoded.write(text, "base64url"))));
     return isRecord(value) ? value : null;
   } catch {
     return null;
@@ -110,10 +107,4 @@ function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
 
 function isKeyId(value: unknown): value is string {
   return typeof value === "string" && value.length <= MAX_KEY_ID_LENGTH && PRINTABLE_ASCII.test(value);
-}
-
-/** Compares in constant time. The caller has bound `hash` and `key` to each other and to the token's algorithm. */
-export function isHmacValid(token: ParsedToken, hash: string, key: KeyObject): boolean {
-  const expected = createHmac(hash, key).update(token.signingInput).digest();
-  return expected.length === token.signature.length && timingSafeEqual(expected, token.signature);
 }

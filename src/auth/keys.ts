@@ -1,6 +1,7 @@
-import { createPublicKey, createSecretKey, type KeyObject } from "node:crypto";
+import { createPublicKey, type KeyObject } from "node:crypto";
 import { compactVerify, type CryptoKey } from "jose";
 import type { Clock } from "../observe/clock.ts";
+import { Hmac, type HmacHash } from "./hmac.ts";
 import { RemoteKeys } from "./jwks.ts";
 import type { ParsedToken } from "./jwt.ts";
 import { weakness } from "./secret.ts";
@@ -17,8 +18,7 @@ export interface KeyOptions {
 
 export interface HmacKey {
   readonly kind: "hmac";
-  readonly hash: string;
-  readonly key: KeyObject;
+  readonly hmac: Hmac;
 }
 
 export type PublicKey = KeyObject | CryptoKey;
@@ -32,7 +32,7 @@ export interface PublicKeys {
 }
 
 /** Which key an algorithm needs, so that no token can choose to be verified with another kind (RFC 8725 section 3.1). */
-const HMAC_HASHES: ReadonlyMap<string, string> = new Map([
+const HMAC_HASHES: ReadonlyMap<string, HmacHash> = new Map([
   ["HS256", "sha256"],
   ["HS384", "sha384"],
   ["HS512", "sha512"],
@@ -90,7 +90,7 @@ export class KeySet {
     if (options.secret !== null) {
       const problem = weakness(options.secret, options.algorithms);
       if (problem !== null) throw new Error(`JWT_SECRET ${problem}`);
-      const key = createSecretKey(Buffer.from(options.secret, "utf8"));
+      const key = Buffer.from(options.secret, "utf8");
       bind("JWT_SECRET", asked([...HMAC_HASHES.keys()], ["HS256"]), (alg) => hmacKey(alg, key));
     }
     if (options.publicKeyPem !== null) {
@@ -146,10 +146,10 @@ export async function isSignatureValid(token: string, alg: string, key: PublicKe
   }
 }
 
-function hmacKey(alg: string, key: KeyObject): HmacKey {
+function hmacKey(alg: string, key: Uint8Array): HmacKey {
   const hash = HMAC_HASHES.get(alg);
   if (hash === undefined) throw new Error(`${alg} is no HMAC`);
-  return { kind: "hmac", hash, key };
+  return { kind: "hmac", hmac: new Hmac(hash, key) };
 }
 
 function readPublicKey(pem: string): KeyObject {

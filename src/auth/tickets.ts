@@ -1,9 +1,10 @@
-import { hash, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import type { TicketStore } from "../broker/broker.ts";
 import type { Clock } from "../observe/clock.ts";
 import { ProtocolError } from "../protocol/codes.ts";
 import type { Principal } from "../protocol/principal.ts";
 import type { Tickets } from "./authenticate.ts";
+import { digestOf } from "./digest.ts";
 
 const TICKET_LIFE_MS = 30_000;
 const TICKET_BYTES = 32;
@@ -48,8 +49,4 @@ export class OneTimeTickets implements Tickets {
   sweep(): void {
     this.#store.sweep();
   }
-}
-
-function digestOf(ticket: string): string {
-  return hash("sha256", ticket, "base64url");
 }

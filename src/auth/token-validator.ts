@@ -3,7 +3,7 @@ import { within } from "../observe/deadline.ts";
 import { isThenable } from "../observe/thenable.ts";
 import { ProtocolError } from "../protocol/codes.ts";
 import type { Principal } from "../protocol/principal.ts";
-import { type Authenticator, digestOf, type Shown } from "./authenticate.ts";
+import { type Authenticator, type Shown, tokenDigest } from "./authenticate.ts";
 import { FailedAuthentications } from "./failures.ts";
 import { MAX_TOKEN_LENGTH } from "./jwt.ts";
 import { type PrincipalInput, principalFrom } from "./principal-input.ts";
@@ -151,7 +151,7 @@ export class ValidatedTokens implements Authenticator {
   }
 
   #failure(token: string, addressKey: string | null): ProtocolError {
-    if (addressKey !== null) this.#failures.add(addressKey, digestOf(token));
+    if (addressKey !== null) this.#failures.add(addressKey, tokenDigest(token));
     return new ProtocolError("AUTH_FAILED");
   }
 }

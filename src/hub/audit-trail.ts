@@ -53,7 +53,7 @@ export class AuditTrail {
       userAgent: connection.userAgent,
       result,
       code,
-      ...(about !== undefined && { about }),
+      about,
     });
   }
 

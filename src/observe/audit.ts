@@ -46,7 +46,7 @@ export interface AuditEvent {
   /** No limit bounds how often a user does it: a refusal is merged as one of nobody in particular is. */
   readonly isUnbounded?: boolean;
   /** What the event is about: `topic`, `role`, `durationMs`. Goes beside the fields above. */
-  readonly about?: Readonly<Record<string, AuditScalar>>;
+  readonly about?: Readonly<Record<string, AuditScalar>> | undefined;
 }
 
 export interface AuditOptions {
