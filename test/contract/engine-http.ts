@@ -6,7 +6,9 @@ import { join } from "node:path";
 import { expectServed } from "../support/bystander.ts";
 import { upgradeRequest } from "../support/http.ts";
 import { RawPeer } from "../support/peer.ts";
-import { ask } from "./engine-client.ts";
+import { SlowReader } from "../support/slow-reader.ts";
+import { ask, eventually } from "./engine-client.ts";
+import { FLOW_PIECES, flowIn, wholeFlow } from "./engine-server.ts";
 import { HOSTILE_HOSTS, OPTIONS, type EngineSuite } from "./engine-suite.ts";
 
 /** Other HTTP requests, and the listener itself. */
@@ -68,6 +70,26 @@ export function httpPromises({ promise, serve, connect, open, start, adopt, refu
       const peer = await connect(await serve());
       const response = await peer.request("GET /stream HTTP/1.1\r\nHost: localhost\r\n\r\n");
       expect(response).toMatchObject({ status: 200, body: "one two" });
+    });
+
+    promise("have a streamed answer made at the pace of their peer, who gets all of it", async () => {
+      const port = await serve();
+      const control = await open(port, "control");
+      await using reader = await SlowReader.ask(port, "/flow");
+      expect(await halted(control)).toBeLessThan(FLOW_PIECES);
+      expect(flowIn(await reader.readAll("0\r\n\r\n")).equals(wholeFlow())).toBe(true);
+      await expectServed(control);
+    });
+
+    promise("end the making of a streamed answer when their peer goes away", async () => {
+      const port = await serve();
+      const control = await open(port, "control");
+      {
+        await using _ = await SlowReader.ask(port, "/flow");
+        await halted(control);
+      }
+      await eventually(control, "cancelled flow");
+      await expectServed(control);
     });
 
     promise(
@@ -147,4 +169,15 @@ function failureOf(promise: Promise<unknown>): Promise<string> {
     () => "no failure",
     (error: unknown) => String(error),
   );
+}
+
+/** How many pieces of `/flow` were made when no more are: the same number for as many answers as it takes the kernel to move what it has. */
+async function halted(control: RawPeer): Promise<number> {
+  let [pieces, unchanged] = [0, 0];
+  while (unchanged < 200) {
+    const { pieces: now } = await ask(control, { do: "flowed" });
+    unchanged = now === pieces && pieces > 0 ? unchanged + 1 : 0;
+    pieces = Number(now);
+  }
+  return pieces;
 }

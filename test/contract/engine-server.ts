@@ -63,11 +63,33 @@ const COPIED_HEADERS = ["host", "user-agent", "x-two-lines", "x-absent", "cookie
 /** Below and above the 16 KiB at which an engine may write at once instead of at the end of the tick. */
 const MIXED_SIZES = [10, 20_000, 300, 17_000, 1, 40_000];
 
+/** What `/flow` answers: more than kernels hold between two processes. */
+export const FLOW_PIECES = 256;
+const FLOW_PIECE_BYTES = 64 * 1024;
+/** No byte of a header, nor of what stands between the chunks. */
+const FIRST_FILLING = 128;
+const FILLINGS = 100;
+
+/** What all of `/flow` is. */
+export function wholeFlow(): Buffer {
+  return Buffer.concat(Array.from({ length: FLOW_PIECES }, (_, at) => flowPiece(at)));
+}
+
+/** The bytes of `/flow` in what came over the connection. */
+export function flowIn(received: Buffer): Buffer {
+  return Buffer.from(received.filter((byte) => byte >= FIRST_FILLING));
+}
+
+function flowPiece(at: number): Buffer {
+  return Buffer.alloc(FLOW_PIECE_BYTES, FIRST_FILLING + (at % FILLINGS));
+}
+
 class ContractHandler implements Handler<ContractSession> {
   engine: Engine | null = null;
   readonly #events: string[] = [];
   readonly #sessions = new Map<string, ContractSession>();
   readonly #held = new Map<string, () => void>();
+  #flowed = 0;
 
   upgrade(handshake: Handshake): Accept<ContractSession> | Refuse | Promise<Accept<ContractSession> | Refuse> {
     const query = new URLSearchParams(handshake.query);
@@ -139,11 +161,28 @@ class ContractHandler implements Handler<ContractSession> {
       peer.letGo();
       return new Response(new Blob(["one ", "two"]).stream());
     }
+    if (path === "/flow") return new Response(this.#flow());
     return Response.json({ url: request.url, method: request.method, address: peer.address });
   }
 
   failed(error: unknown): void {
     this.#events.push(`failed ${error instanceof Error ? error.message : "?"}`);
+  }
+
+  /** Pieces as they are asked for, each filled with a byte of its own. */
+  #flow(): ReadableStream<Uint8Array> {
+    this.#flowed = 0;
+    return new ReadableStream<Uint8Array>(
+      {
+        pull: (controller) => {
+          if (this.#flowed === FLOW_PIECES) return controller.close();
+          controller.enqueue(flowPiece(this.#flowed));
+          this.#flowed += 1;
+        },
+        cancel: () => void this.#events.push("cancelled flow"),
+      },
+      { highWaterMark: 0 },
+    );
   }
 
   async #hold(name: string, handshake: Handshake): Promise<Accept<ContractSession>> {
@@ -168,6 +207,8 @@ class ContractHandler implements Handler<ContractSession> {
     switch (command.do) {
       case "events":
         return reply({ events: this.#events });
+      case "flowed":
+        return reply({ pieces: this.#flowed });
       case "handshake":
         return reply({ ...session.handshake });
       case "release":
