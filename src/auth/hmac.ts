@@ -2,8 +2,6 @@ import { createHmac, timingSafeEqual } from "node:crypto";
 
 export type HmacHash = "sha256" | "sha384" | "sha512";
 
-const DIGEST_BYTES: Readonly<Record<HmacHash, number>> = { sha256: 32, sha384: 48, sha512: 64 };
-
 /** Verifies HMACs (RFC 2104) of one key with one hash. */
 export class Hmac {
   readonly #digest: (text: string) => Uint8Array;
@@ -11,16 +9,17 @@ export class Hmac {
   readonly #encodedLength: number;
 
   constructor(hash: HmacHash, key: Uint8Array) {
-    const bytes = DIGEST_BYTES[hash];
     this.#digest = keyed(hash, key);
-    this.#received = Buffer.alloc(bytes);
-    this.#encodedLength = Math.ceil((bytes * 4) / 3);
+    const { length } = this.#digest("");
+    this.#received = Buffer.alloc(length);
+    this.#encodedLength = Math.ceil((length * 4) / 3);
   }
 
-  /** `signature` is canonical base64url. Compares in constant time. */
+  /** `signature` is base64url; that it is the canonical one is for the caller to see. Compares in constant time. */
   isValid(text: string, signature: string): boolean {
     if (signature.length !== this.#encodedLength) return false;
-    this.#received.write(signature, "base64url");
+    // What it leaves unwritten is still there from the signature before.
+    if (this.#received.write(signature, "base64url") !== this.#received.length) return false;
     return timingSafeEqual(this.#digest(text), this.#received);
   }
 }

@@ -38,6 +38,7 @@ describe("An HMAC", () => {
     const good = createHmac("sha256", "key").update("text").digest("base64url");
     const longer = createHmac("sha256", "key").update("text").digest();
     for (const signature of [
+      "",
       good.slice(0, -1),
       good.slice(0, 4),
       Buffer.concat([longer, longer]).toString("base64url"),
@@ -45,5 +46,16 @@ describe("An HMAC", () => {
       expect(hmac.isValid("text", signature)).toBe(false);
     }
     expect(hmac.isValid("text", good)).toBe(true);
+  });
+
+  test("is not valid when its last characters are none, behind one that was", () => {
+    const hmac = new Hmac("sha256", Buffer.from("key"));
+    const good = createHmac("sha256", "key").update("text").digest("base64url");
+    for (let length = 0; length < good.length; length++) {
+      expect(hmac.isValid("text", good)).toBe(true);
+      expect(hmac.isValid("text", good.slice(0, length).padEnd(good.length, "*"))).toBe(false);
+      expect(hmac.isValid("text", good)).toBe(true);
+      expect(hmac.isValid("text", good.slice(0, length).padEnd(good.length, "="))).toBe(false);
+    }
   });
 });
