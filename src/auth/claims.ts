@@ -73,7 +73,7 @@ type Claims = v.InferOutput<typeof CLAIMS>;
 /** The schema of each claim: a token has few of them, and asking for all the others took longer than its signature. */
 const claimSchemas = new Map<string, v.GenericSchema>(Object.entries(CLAIMS.entries));
 
-/** No claim is changed by its schema. */
+/** They are used as they stand: a schema that changed one would be of no effect. */
 function areClaims(payload: Readonly<Record<string, unknown>>): payload is Claims {
   if (!Object.hasOwn(payload, "exp")) return false;
   for (const name of Object.keys(payload)) {

@@ -1,8 +1,8 @@
 import { createRemoteJWKSet, customFetch, errors, type CryptoKey } from "jose";
-import { hash } from "node:crypto";
 import * as v from "valibot";
 import type { Clock } from "../observe/clock.ts";
 import { boundedBody } from "./bounded-body.ts";
+import { digestOf } from "./digest.ts";
 
 const TIMEOUT_MS = 5_000;
 const MAX_BODY_BYTES = 262_144;
@@ -103,7 +103,7 @@ export class RemoteKeys {
       const body = await boundedBody(response, MAX_BODY_BYTES);
       if (body === null) throw new KeysUnavailable();
       const keySet = v.parse(keySetSchema, JSON.parse(body.toString("utf8")));
-      this.#fetched = hash("sha256", body, "base64url");
+      this.#fetched = digestOf(body);
       return Response.json(keySet);
     } catch (error) {
       this.#retryAtMs = this.#clock.monotonic() + RETRY_MS;

@@ -1,4 +1,4 @@
-import { hash } from "node:crypto";
+import { digestOf } from "./digest.ts";
 import { KNOWN_SECRETS } from "./known-secrets.ts";
 
 /** A key at least as long as the hash, RFC 7518 section 3.2. */
@@ -29,7 +29,7 @@ const PLACEHOLDERS = [
 export function weakness(secret: string, algorithms: readonly string[]): string | null {
   const minBytes = Math.max(32, ...algorithms.map((alg) => MIN_BYTES.get(alg) ?? 0));
   if (Buffer.byteLength(secret, "utf8") < minBytes) return `is shorter than ${minBytes} bytes`;
-  if (KNOWN_SECRETS.has(hash("sha256", secret, "base64url").slice(0, KNOWN_LENGTH))) return "is a published secret";
+  if (KNOWN_SECRETS.has(digestOf(secret).slice(0, KNOWN_LENGTH))) return "is a published secret";
   if (PLACEHOLDERS.some((pattern) => pattern.test(secret))) return "is a placeholder";
   if (isPredictable(secret)) return "is predictable: use random characters";
   return null;
