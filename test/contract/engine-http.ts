@@ -6,9 +6,8 @@ import { join } from "node:path";
 import { expectServed } from "../support/bystander.ts";
 import { upgradeRequest } from "../support/http.ts";
 import { RawPeer } from "../support/peer.ts";
-import { SlowReader } from "../support/slow-reader.ts";
 import { ask, eventually } from "./engine-client.ts";
-import { FLOW_PIECES, flowIn, wholeFlow } from "./engine-server.ts";
+import { FLOW } from "./engine-server.ts";
 import { HOSTILE_HOSTS, OPTIONS, type EngineSuite } from "./engine-suite.ts";
 
 /** Other HTTP requests, and the listener itself. */
@@ -74,20 +73,23 @@ export function httpPromises({ promise, serve, connect, open, start, adopt, refu
 
     promise("have a streamed answer made at the pace of their peer, who gets all of it", async () => {
       const port = await serve();
-      const control = await open(port, "control");
-      await using reader = await SlowReader.ask(port, "/flow");
-      expect(await halted(control)).toBeLessThan(FLOW_PIECES);
-      expect(flowIn(await reader.readAll("0\r\n\r\n")).equals(wholeFlow())).toBe(true);
+      const [control, slow] = [await open(port, "control"), await connect(port)];
+      slow.pause();
+      slow.writeRaw("GET /flow HTTP/1.1\r\nHost: localhost\r\n\r\n");
+      expect(await halted(control)).toBeLessThan(FLOW.length);
+      slow.resume();
+      const { body } = await slow.response();
+      expect(body === FLOW.join("")).toBe(true);
       await expectServed(control);
     });
 
     promise("end the making of a streamed answer when their peer goes away", async () => {
       const port = await serve();
-      const control = await open(port, "control");
-      {
-        await using _ = await SlowReader.ask(port, "/flow");
-        await halted(control);
-      }
+      const [control, slow] = [await open(port, "control"), await connect(port)];
+      slow.pause();
+      slow.writeRaw("GET /flow HTTP/1.1\r\nHost: localhost\r\n\r\n");
+      await halted(control);
+      slow.destroy();
       await eventually(control, "cancelled flow");
       await expectServed(control);
     });

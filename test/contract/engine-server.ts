@@ -63,26 +63,8 @@ const COPIED_HEADERS = ["host", "user-agent", "x-two-lines", "x-absent", "cookie
 /** Below and above the 16 KiB at which an engine may write at once instead of at the end of the tick. */
 const MIXED_SIZES = [10, 20_000, 300, 17_000, 1, 40_000];
 
-/** What `/flow` answers: more than kernels hold between two processes. */
-export const FLOW_PIECES = 256;
-const FLOW_PIECE_BYTES = 64 * 1024;
-/** No byte of a header, nor of what stands between the chunks. */
-const FIRST_FILLING = 128;
-const FILLINGS = 100;
-
-/** What all of `/flow` is. */
-export function wholeFlow(): Buffer {
-  return Buffer.concat(Array.from({ length: FLOW_PIECES }, (_, at) => flowPiece(at)));
-}
-
-/** The bytes of `/flow` in what came over the connection. */
-export function flowIn(received: Buffer): Buffer {
-  return Buffer.from(received.filter((byte) => byte >= FIRST_FILLING));
-}
-
-function flowPiece(at: number): Buffer {
-  return Buffer.alloc(FLOW_PIECE_BYTES, FIRST_FILLING + (at % FILLINGS));
-}
+/** What `/flow` answers, piece by piece: more than kernels hold between two processes. */
+export const FLOW = Array.from({ length: 128 }, (_, at) => String.fromCodePoint(97 + (at % 26)).repeat(64 * 1024));
 
 class ContractHandler implements Handler<ContractSession> {
   engine: Engine | null = null;
@@ -169,14 +151,15 @@ class ContractHandler implements Handler<ContractSession> {
     this.#events.push(`failed ${error instanceof Error ? error.message : "?"}`);
   }
 
-  /** Pieces as they are asked for, each filled with a byte of its own. */
+  /** Pieces as they are asked for. */
   #flow(): ReadableStream<Uint8Array> {
     this.#flowed = 0;
     return new ReadableStream<Uint8Array>(
       {
         pull: (controller) => {
-          if (this.#flowed === FLOW_PIECES) return controller.close();
-          controller.enqueue(flowPiece(this.#flowed));
+          const piece = FLOW[this.#flowed];
+          if (piece === undefined) return controller.close();
+          controller.enqueue(Buffer.from(piece));
           this.#flowed += 1;
         },
         cancel: () => void this.#events.push("cancelled flow"),
